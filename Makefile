@@ -1,0 +1,76 @@
+# make run     a broker on port 5672
+# make test    everything that must pass: lint, types, unit, compiled, interop
+# Needs Python 3.11 or newer (with venv) and make; a C compiler makes the broker fast.
+
+PYTHON ?= python3
+SOURCES := $(shell find amqpd -name '*.py') pyproject.toml setup.py
+INTEROP := $(wildcard interop/requirements.txt)
+
+# .venv           the broker as `pip install .` makes it: compiled if possible
+# .venv-dev       this checkout, interpreted, with all tools
+# .venv-compiled  a compiled wheel, with all tools
+DEV := .venv-dev/bin
+COMPILED := .venv-compiled/bin
+
+.PHONY: run test lint format types unit compiled interop bench clean
+
+run: .venv/installed
+	.venv/bin/amqpd --port 5672 --data-dir data
+
+test: lint types unit compiled interop
+
+lint: .venv-dev/installed
+	$(DEV)/ruff check .
+	$(DEV)/ruff format --check .
+
+format: .venv-dev/installed
+	$(DEV)/ruff check --fix .
+	$(DEV)/ruff format .
+
+types: .venv-dev/installed
+	$(DEV)/mypy
+
+unit: .venv-dev/installed
+	$(DEV)/amqpd --version | grep -F '(interpreted)'
+	$(DEV)/python -m pytest tests
+
+# The tests run in a copy without amqpd/, so that only the installed package can be imported.
+compiled: .venv-compiled/installed
+	$(COMPILED)/amqpd --version | grep -F '(compiled)'
+	@set -eu; python=$$PWD/$(COMPILED)/python; copy=$$(mktemp -d); trap 'rm -rf "$$copy"' EXIT; \
+	tar -c --exclude=./amqpd --exclude='./.[!.]*' --exclude=./build --exclude=./data --exclude=node_modules . \
+	| tar -x -C "$$copy"; cd "$$copy"; "$$python" -m pytest -p no:cacheprovider tests
+
+# With AMQP_URL set, against the broker there; else against this one, compiled: the tests import nothing
+# of amqpd, and start it outside the checkout.
+interop: .venv-compiled/installed
+	if [ -x interop/setup.sh ]; then interop/setup.sh; fi
+	$(COMPILED)/python -m pytest interop
+
+bench: .venv/installed
+	.venv/bin/python bench/compare.py
+
+.venv/installed: $(SOURCES)
+	$(PYTHON) -m venv .venv
+	rm -rf build
+	.venv/bin/python -m pip install --quiet --disable-pip-version-check .
+	rm -rf build
+	.venv/bin/amqpd --version
+	touch $@
+
+.venv-dev/installed: pyproject.toml setup.py $(INTEROP)
+	$(PYTHON) -m venv .venv-dev
+	AMQPD_BUILD=interpreted $(DEV)/python -m pip install --quiet --disable-pip-version-check \
+	-e '.[test]' $(INTEROP:%=-r %)
+	touch $@
+
+.venv-compiled/installed: $(SOURCES) $(INTEROP)
+	$(PYTHON) -m venv .venv-compiled
+	rm -rf build
+	AMQPD_BUILD=compiled $(COMPILED)/python -m pip install --quiet --disable-pip-version-check \
+	'.[test]' $(INTEROP:%=-r %)
+	rm -rf build
+	touch $@
+
+clean:
+	rm -rf .venv .venv-dev .venv-compiled build dist *.egg-info .hypothesis .mypy_cache .pytest_cache .ruff_cache

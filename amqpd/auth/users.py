@@ -1,0 +1,158 @@
+"""Users and their logins, with the reasons for refusal that RabbitMQ writes to its log."""
+
+from typing import Final
+
+from amqpd.auth import passwords
+from amqpd.auth.permissions import Permissions
+
+DEFAULT_USER: Final = "guest"
+_BLANK_PASSWORD: Final = (
+    " attempted to log in with a blank password, which is prohibited by the internal authN backend. "
+    "To use TLS/x509 certificate-based authentication, see the rabbitmq_auth_mechanism_ssl plugin and "
+    "configure the client to use the EXTERNAL authentication mechanism. "
+    "Alternatively change the password for the user to be non-blank."
+)
+
+
+class LoginRefused(Exception):
+    """A login that was understood and refused; the reason is for the log, never for the peer."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+class User:
+    """A name, how to recognise its owner, and what the owner may do in each vhost."""
+
+    def __init__(
+        self,
+        name: str,
+        password_hash: str,
+        hashing_algorithm: str = passwords.DEFAULT_ALGORITHM,
+        tags: list[str] | None = None,
+    ) -> None:
+        """An empty password_hash is a user who cannot log in with a password."""
+        self.name = name
+        self.password_hash = password_hash
+        self.hashing_algorithm = hashing_algorithm
+        self.tags: list[str] = [] if tags is None else tags
+        self.permissions: dict[str, Permissions] = {}
+        self.max_connections: int | None = None
+        self.max_channels: int | None = None
+
+    def permissions_in(self, vhost: str) -> Permissions | None:
+        """The permissions in a vhost, or None if the user may not enter it."""
+        return self.permissions.get(vhost)
+
+
+class Users:
+    """All users of a broker. `version` grows with every change, so that caches elsewhere can be dropped."""
+
+    def __init__(self, loopback_users: set[str] | None = None) -> None:
+        """loopback_users are the names that may only connect from this machine; guest unless told."""
+        self.version = 0
+        self.loopback_users: set[str] = {DEFAULT_USER} if loopback_users is None else loopback_users
+        self._users: dict[str, User] = {}
+
+    def add(self, user: User) -> None:
+        """Add a user, or replace the one with this name."""
+        self._users[user.name] = user
+        self.version += 1
+
+    def delete(self, name: str) -> bool:
+        """Delete a user; False if there is none."""
+        if self._users.pop(name, None) is None:
+            return False
+        self.version += 1
+        return True
+
+    def get(self, name: str) -> User | None:
+        """The user with this name, or None."""
+        return self._users.get(name)
+
+    def names(self) -> list[str]:
+        """The names of all users, sorted."""
+        return sorted(self._users)
+
+    def change_password(self, name: str, password_hash: str, hashing_algorithm: str) -> None:
+        """Replace a user's hash. Raises KeyError if there is no such user."""
+        user = self._users[name]
+        user.password_hash = password_hash
+        user.hashing_algorithm = hashing_algorithm
+        self.version += 1
+
+    def set_tags(self, name: str, tags: list[str]) -> None:
+        """Replace a user's tags. Raises KeyError if there is no such user."""
+        self._users[name].tags = tags
+        self.version += 1
+
+    def set_limits(self, name: str, max_connections: int | None, max_channels: int | None) -> None:
+        """Limit a user's connections and channels; None is no limit. Raises KeyError if there is no such user."""
+        user = self._users[name]
+        user.max_connections = max_connections
+        user.max_channels = max_channels
+        self.version += 1
+
+    def set_permissions(self, name: str, vhost: str, configure: str, write: str, read: str) -> None:
+        """Let a user into a vhost, keeping its topic permissions there.
+
+        Raises KeyError if there is no such user, ValueError if a pattern is not a regular expression.
+        """
+        user = self._users[name]
+        permissions = Permissions(configure, write, read)
+        before = user.permissions.get(vhost)
+        if before is not None:
+            permissions.topics = before.topics
+        user.permissions[vhost] = permissions
+        self.version += 1
+
+    def clear_permissions(self, name: str, vhost: str) -> None:
+        """Shut a user out of a vhost. Raises KeyError if there is no such user."""
+        self._users[name].permissions.pop(vhost, None)
+        self.version += 1
+
+    def set_topic_permissions(self, name: str, vhost: str, exchange: str, write: str, read: str) -> None:
+        """Restrict a user's routing keys on one topic exchange; {username} and {vhost} are expanded.
+
+        Raises KeyError if there is no such user or it may not enter the vhost, ValueError for a bad pattern.
+        """
+        variables = {"username": name, "vhost": vhost}
+        self._users[name].permissions[vhost].set_topic(exchange, write, read, variables)
+        self.version += 1
+
+    def forget_vhost(self, vhost: str) -> None:
+        """Drop everyone's permissions in a vhost that was deleted."""
+        for user in self._users.values():
+            user.permissions.pop(vhost, None)
+        self.version += 1
+
+    def authenticate(self, name: str, password: str) -> User:
+        """The user who logs in with this password. Raises LoginRefused; an empty password never logs in."""
+        if not password:
+            raise LoginRefused(f"user '{name}'{_BLANK_PASSWORD}")
+        user = self._users.get(name)
+        if user is None or not passwords.verify(password, user.password_hash, user.hashing_algorithm):
+            raise LoginRefused(f"user '{name}' - invalid credentials")
+        return user
+
+    def authenticate_external(self, name: str) -> User:
+        """The user a peer certificate names; no password is asked. Raises LoginRefused."""
+        user = self._users.get(name)
+        if user is None:
+            raise LoginRefused(f"user '{name}' - invalid credentials")
+        return user
+
+    def check_loopback(self, user: User, peer_is_loopback: bool) -> None:
+        """Raises LoginRefused if the user may connect only from this machine and the peer is elsewhere."""
+        if not peer_is_loopback and user.name in self.loopback_users:
+            raise LoginRefused(f"user '{user.name}' can only connect via localhost")
+
+
+def default_users(loopback_users: set[str] | None = None) -> Users:
+    """guest with password guest, an administrator who may do everything in vhost "/"; as RabbitMQ starts."""
+    users = Users(loopback_users)
+    password_hash = passwords.hash_password(DEFAULT_USER, passwords.random_salt())
+    users.add(User(DEFAULT_USER, password_hash, tags=["administrator"]))
+    users.set_permissions(DEFAULT_USER, "/", ".*", ".*", ".*")
+    return users

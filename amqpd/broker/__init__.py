@@ -1,0 +1,1 @@
+"""Virtual hosts, exchanges, queues and consumers; knows no frames and no connections."""

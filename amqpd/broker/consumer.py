@@ -1,0 +1,106 @@
+"""Consumers, the ring in which they take turns, and the sink their messages go to."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING, final
+
+from mypy_extensions import i64, mypyc_attr
+
+from amqpd.message import Message
+from amqpd.wire.fields import Table
+
+if TYPE_CHECKING:
+    from amqpd.broker.queues.classic import Queue
+
+
+@mypyc_attr(allow_interpreted_subclasses=True)
+class Sink:
+    """Where a consumer's messages go: a channel, or in a test a list."""
+
+    def has_room(self, consumer: Consumer) -> bool:
+        """Whether a message for this consumer may be delivered now.
+
+        After False the sink calls `consumer.resume` once there is room again.
+        """
+        raise NotImplementedError
+
+    def deliver(self, consumer: Consumer, message: Message, position: i64, redelivered: bool) -> None:
+        """Take one message that stood at `position` in the consumer's queue."""
+        raise NotImplementedError
+
+    def consumer_cancelled(self, consumer: Consumer) -> None:
+        """The broker ended this consumer: its queue is gone."""
+        raise NotImplementedError
+
+
+@final
+class Consumer:
+    """One basic.consume (1.8.3.3). `prefetch_count` is its own credit; 0 means no limit."""
+
+    def __init__(
+        self,
+        tag: str,
+        queue: Queue,
+        sink: Sink,
+        no_ack: bool,
+        exclusive: bool,
+        prefetch_count: i64,
+        arguments: Table,
+    ) -> None:
+        self.tag = tag
+        self.queue = queue
+        self.sink = sink
+        self.no_ack = no_ack
+        self.exclusive = exclusive
+        self.prefetch_count = prefetch_count
+        self.arguments = arguments
+        self.unacked: i64 = 0
+        self.in_ring = False
+        self.cancelled = False
+        self.deliver_start = b""
+        """What begins each of its deliver frames up to the delivery tag; the sink's own business."""
+        self.deliver_start_address_size: i64 = -1
+
+    def has_credit(self) -> bool:
+        """Whether it may get one more message, by its own prefetch and by its sink."""
+        if self.prefetch_count and self.unacked >= self.prefetch_count and not self.no_ack:
+            return False
+        return self.sink.has_room(self)
+
+    def settled(self, count: i64) -> None:
+        """`count` of its deliveries were settled; it may take its turn again."""
+        self.unacked -= count
+        self.resume()
+
+    def resume(self) -> None:
+        """It may have credit again: let its queue try."""
+        if not self.in_ring and not self.cancelled:
+            self.queue.consumer_ready(self)
+
+
+@final
+class ConsumerRing:
+    """The consumers that may have credit, taking turns. One that has none leaves, and returns by `add`."""
+
+    def __init__(self) -> None:
+        self._turns: deque[Consumer] = deque()
+
+    def add(self, consumer: Consumer) -> None:
+        """Let it have its turn, after all the others."""
+        if not consumer.in_ring:
+            consumer.in_ring = True
+            self._turns.append(consumer)
+
+    def next(self) -> Consumer | None:
+        """The consumer whose turn it is, or None when nobody has credit."""
+        turns = self._turns
+        while turns:
+            consumer = turns[0]
+            if not consumer.cancelled and consumer.has_credit():
+                if len(turns) > 1:
+                    turns.rotate(-1)
+                return consumer
+            consumer.in_ring = False
+            turns.popleft()
+        return None

@@ -1,0 +1,72 @@
+"""What was delivered and is not settled yet."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, final
+
+from mypy_extensions import i64
+
+from amqpd.broker.consumer import Consumer
+from amqpd.message import Message
+
+if TYPE_CHECKING:
+    from amqpd.broker.queues.classic import Queue
+
+
+@final
+class Delivery:
+    """One message in a client's hands: where it came from, so that it can go back to its place."""
+
+    def __init__(self, queue: Queue, message: Message, position: i64, consumer: Consumer | None) -> None:
+        self.queue = queue
+        self.message = message
+        self.position = position
+        self.consumer = consumer
+        """Whose credit it takes; None for basic.get."""
+
+
+@final
+class Unacked:
+    """A channel's unsettled deliveries by delivery tag, in order of delivery."""
+
+    def __init__(self) -> None:
+        self._deliveries: dict[int, Delivery] = {}
+
+    def __len__(self) -> int:
+        return len(self._deliveries)
+
+    def add(self, delivery_tag: i64, delivery: Delivery) -> None:
+        """Remember a delivery; tags only grow."""
+        self._deliveries[delivery_tag] = delivery
+
+    def take(self, delivery_tag: i64) -> Delivery | None:
+        """Settle one; None if the tag is unknown."""
+        return self._deliveries.pop(delivery_tag, None)
+
+    def take_up_to(self, delivery_tag: i64) -> list[Delivery]:
+        """Settle all up to and including a tag, in order of delivery; touches only what it settles."""
+        return [self._deliveries.pop(tag) for tag in self.tags_up_to(delivery_tag)]
+
+    def tags_up_to(self, delivery_tag: i64) -> list[int]:
+        """The unsettled tags up to and including a tag."""
+        tags: list[int] = []
+        for tag in self._deliveries:
+            if tag > delivery_tag:
+                break
+            tags.append(tag)
+        return tags
+
+    def take_all(self) -> list[Delivery]:
+        """Settle everything, in order of delivery."""
+        taken = list(self._deliveries.values())
+        self._deliveries.clear()
+        return taken
+
+    def restore(self, taken: list[tuple[int, Delivery]]) -> None:
+        """Put deliveries back that a rolled back transaction had settled."""
+        for tag, delivery in taken:
+            self._deliveries[tag] = delivery
+        self._deliveries = dict(sorted(self._deliveries.items()))
+
+    def __contains__(self, delivery_tag: object) -> bool:
+        return delivery_tag in self._deliveries

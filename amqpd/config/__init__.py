@@ -1,0 +1,1 @@
+"""Settings: what can be configured, where it is read from, and how the log looks."""

@@ -1,0 +1,101 @@
+"""A message as queues hold it: where it was published, and its content as it came."""
+
+from __future__ import annotations
+
+from typing import Final, final
+
+from librt.strings import read_i32_be
+from mypy_extensions import i64
+
+from amqpd.wire.frames import FRAME_BODY, FRAME_END, FRAME_HEADER, FRAME_OVERHEAD, frame
+
+PERSISTENT: Final = 2
+
+
+@final
+class Message:
+    """One published message; immutable but for the frames it caches, and shared by every queue that holds it.
+
+    `address` is exchange and routing key, two shortstrs as they stood in basic.publish and stand again in
+    basic.deliver. `header` is the payload of the content header frame. A body that came in one frame stays
+    framed (`frames`: header frame and body frame, numbered for `channel_id`), so that delivering it is
+    one copy; a larger one is kept in `pieces`.
+    """
+
+    def __init__(
+        self,
+        address: bytes,
+        header: bytes,
+        body_size: i64,
+        frames: bytes,
+        channel_id: i64,
+        pieces: list[bytes] | None,
+    ) -> None:
+        self.address = address
+        self.header = header
+        self.body_size = body_size
+        self.pieces = pieces
+        self._frames = frames
+        self._channel_id = channel_id
+
+    def framed(self, channel_id: i64) -> bytes:
+        """Header and body frame for one channel; only for a message without `pieces`."""
+        if self._channel_id != channel_id:
+            self._frames = renumbered(self._frames, channel_id)
+            self._channel_id = channel_id
+        return self._frames
+
+    def body_pieces(self) -> list[bytes]:
+        """The body, in order, in pieces of any size; none are empty."""
+        if self.pieces is not None:
+            return self.pieces
+        start: i64 = len(self.header) + 2 * FRAME_OVERHEAD - 1
+        return [self._frames[start:-1]] if self.body_size else []
+
+    def body(self) -> bytes:
+        """The whole body."""
+        return b"".join(self.body_pieces())
+
+    def exchange(self) -> str:
+        """The exchange it was published to."""
+        return self.address[1 : 1 + self.address[0]].decode(errors="surrogateescape")
+
+    def routing_key(self) -> str:
+        """The routing key it was published with."""
+        return self.address[2 + self.address[0] :].decode(errors="surrogateescape")
+
+
+def renumbered(frames: bytes, channel_id: i64) -> bytes:
+    """A header frame and at most one body frame, carrying another channel number."""
+    header_end = i64(read_i32_be(frames, 3)) + FRAME_OVERHEAD
+    number = bytes([channel_id >> 8, channel_id & 255])
+    parts = [frames[:1], number, frames[3:header_end]]
+    if header_end < len(frames):
+        parts += [frames[header_end : header_end + 1], number, frames[header_end + 3 :]]
+    return b"".join(parts)
+
+
+def content_frames(message: Message, channel_id: i64, frame_max: i64) -> list[bytes]:
+    """The message's content as frames for one channel, none larger than `frame_max`, in parts to be joined."""
+    payload_max: i64 = frame_max - FRAME_OVERHEAD
+    parts = [frame(FRAME_HEADER, channel_id, message.header)]
+    for piece in message.body_pieces():
+        for start in range(0, len(piece), payload_max):
+            part = piece[start : start + payload_max] if len(piece) > payload_max else piece
+            parts.append(body_frame_start(channel_id, len(part)))
+            parts.append(part)
+            parts.append(FRAME_END)
+    return parts
+
+
+def body_frame_start(channel_id: i64, size: i64) -> bytes:
+    """The first seven octets of a body frame."""
+    return FRAME_BODY_OCTET + channel_id_and_size(channel_id, size)
+
+
+FRAME_BODY_OCTET: Final = bytes([FRAME_BODY])
+
+
+def channel_id_and_size(channel_id: i64, size: i64) -> bytes:
+    """Channel number (2 octets) and payload size (4), as every frame carries them."""
+    return int((channel_id << 32) | size).to_bytes(6, "big")

@@ -1,0 +1,1 @@
+"""Connections and channels, without I/O: bytes in, bytes out."""

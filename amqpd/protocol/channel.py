@@ -1,0 +1,546 @@
+"""A channel: assembles published content, delivers to consumers, and keeps what is unsettled (1.5, 1.8)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, final
+
+from librt.strings import read_i64_be, write_i32_be, write_i64_be
+from mypy_extensions import i32, i64
+from pamqp import commands
+from pamqp.base import Frame as Method
+
+from amqpd.broker.consumer import Consumer, Sink
+from amqpd.broker.queues.classic import Queue
+from amqpd.broker.unacked import Delivery, Unacked
+from amqpd.errors import (
+    AccessRefused,
+    FrameError,
+    InternalError,
+    NotFound,
+    NotImplementedByBroker,
+    PreconditionFailed,
+    UnexpectedFrame,
+)
+from amqpd.message import Message, content_frames
+from amqpd.protocol import dispatch
+from amqpd.protocol.confirms import Confirms
+from amqpd.protocol.route import Route
+from amqpd.protocol.states import (
+    BASIC_ACK,
+    BASIC_NACK,
+    BASIC_PUBLISH,
+    BASIC_REJECT,
+    CHANNEL_BODY,
+    CHANNEL_CLOSE,
+    CHANNEL_CLOSE_OK,
+    CHANNEL_CLOSING,
+    CHANNEL_HEADER,
+    CHANNEL_OPEN,
+)
+from amqpd.protocol.transaction import HeldPublish, HeldSettlement, Transaction
+from amqpd.wire import terms
+from amqpd.wire.frames import (
+    FRAME_BODY,
+    FRAME_END_OCTET,
+    FRAME_HEADER,
+    FRAME_METHOD,
+    FRAME_OVERHEAD,
+    FrameReader,
+    frame,
+    method_id_at,
+)
+from amqpd.wire.methods import decode_method, encode_method
+from amqpd.wire.properties import MalformedProperties, check_properties, decode_properties
+
+if TYPE_CHECKING:
+    from amqpd.protocol.connection import Connection
+
+IMMEDIATE: Final = 2
+MANDATORY: Final = 1
+MULTIPLE: Final = 1
+REQUEUE_OF_NACK: Final = 2
+REQUEUE_OF_REJECT: Final = 1
+
+ROUTES_REMEMBERED: Final = 4096
+"""Addresses a channel remembers the way of; when there are more, it starts anew."""
+
+RUNS_AHEAD_MESSAGES: Final = 2000
+"""How far publishers may be ahead of consumers before they are asked to wait a little."""
+
+LAST_TAG: Final = (1 << 63) - 1
+CONTENT_HEADER_MIN: Final = 12
+BASIC_CLASS: Final = 60
+USER_ID_FLAG: Final = 1 << 4
+
+
+@final
+class Channel(Sink):
+    """One channel of a connection. `receive` takes its frames; errors are raised to the connection."""
+
+    def __init__(self, connection: Connection, channel_id: i64) -> None:
+        self.connection = connection
+        self.id = channel_id
+        self.vhost = connection.vhost_opened()
+        self.state: i64 = CHANNEL_OPEN
+        self.last_queue = ""
+        """The queue last declared here, which an empty name stands for (1.7.2.1)."""
+        self.consumers: dict[str, Consumer] = {}
+        self.prefetch_count: i64 = 0
+        """Credit of each consumer that starts from now on."""
+        self.global_prefetch_count: i64 = 0
+        """Credit that all consumers of the channel share; 0 means no limit."""
+        self.unacked = Unacked()
+        self.confirms: Confirms | None = None
+        self.transaction: Transaction | None = None
+        self._consumers_unacked: i64 = 0
+        self._next_delivery_tag: i64 = 1
+        self._routes: dict[bytes, Route] = {}
+        self._deliver_head = int((FRAME_METHOD << 16) | channel_id).to_bytes(3, "big")
+        # The content being assembled
+        self._address = b""
+        self._publish_bits: i64 = 0
+        self._header = b""
+        self._body_size: i64 = 0
+        self._body_received: i64 = 0
+        self._pieces: list[bytes] = []
+        self._header_start: i64 = 0
+        self._header_feed: i64 = 0
+
+    # What the client sends
+
+    def receive(self, reader: FrameReader) -> None:
+        """Take one frame, or one part of a body frame. Raises AmqpError for what the client did wrong."""
+        state = self.state
+        if state == CHANNEL_OPEN:
+            if reader.type != FRAME_METHOD:
+                self.connection.method_id = 0
+                raise UnexpectedFrame("expected method frame, got non method frame instead")
+            self._receive_method(reader)
+        elif state == CHANNEL_BODY:
+            self._receive_body(reader)
+        elif state == CHANNEL_HEADER:
+            self._receive_header(reader)
+        else:
+            self._receive_while_closing(reader)
+
+    def _receive_method(self, reader: FrameReader) -> None:
+        start = reader.payload_start
+        size: i64 = reader.payload_end - start
+        if size < 4:
+            raise FrameError(f"{terms.frame_octets(FRAME_METHOD, reader.payload())}: unknown_frame")
+        method_id = method_id_at(reader.data, start)
+        self.connection.method_id = method_id
+        if method_id == BASIC_PUBLISH:
+            self._begin_publish(reader)
+        elif method_id == BASIC_ACK and size == 13:
+            multiple = (i64(reader.data[start + 12]) & MULTIPLE) != 0
+            self.settle(read_i64_be(reader.data, start + 4), multiple, False)
+        elif method_id == BASIC_NACK and size == 13:
+            bits: i64 = reader.data[start + 12]
+            multiple = (bits & MULTIPLE) != 0
+            self.settle(read_i64_be(reader.data, start + 4), multiple, (bits & REQUEUE_OF_NACK) != 0)
+        elif method_id == BASIC_REJECT and size == 13:
+            requeue = (i64(reader.data[start + 12]) & REQUEUE_OF_REJECT) != 0
+            self.settle(read_i64_be(reader.data, start + 4), False, requeue)
+        else:
+            self.connection.method_id = 0
+            dispatch.call(self, decode_method(reader.payload()))
+
+    def _receive_while_closing(self, reader: FrameReader) -> None:
+        if reader.type != FRAME_METHOD or reader.payload_end - reader.payload_start < 4:
+            return
+        method_id = method_id_at(reader.data, reader.payload_start)
+        if method_id == CHANNEL_CLOSE_OK:
+            self.connection.forget_channel(self)
+        elif method_id == CHANNEL_CLOSE:
+            self.send(commands.Channel.CloseOk())
+            self.connection.forget_channel(self)
+
+    # Publishing
+
+    def _begin_publish(self, reader: FrameReader) -> None:
+        data = reader.data
+        exchange_at = reader.payload_start + 6
+        last = reader.payload_end - 1
+        if exchange_at < last:
+            routing_key_at: i64 = exchange_at + 1 + i64(data[exchange_at])
+            if routing_key_at < last and routing_key_at + 1 + i64(data[routing_key_at]) == last:
+                self._address = data[exchange_at:last]
+                self._publish_bits = data[last]
+                self.state = CHANNEL_HEADER
+                return
+        decode_method(reader.payload())  # raises, as for any method that can't be decoded
+        raise InternalError()
+
+    def _receive_header(self, reader: FrameReader) -> None:
+        if reader.type != FRAME_HEADER:
+            raise UnexpectedFrame(
+                "expected content header for class 60, got non content header frame instead"
+            )
+        start = reader.payload_start
+        if reader.payload_end - start < CONTENT_HEADER_MIN:
+            raise FrameError(f"{terms.frame_octets(FRAME_HEADER, reader.payload())}: unknown_frame")
+        class_id = method_id_at(reader.data, start)
+        if class_id & 0xFFFF:  # the weight, which must be zero
+            raise UnexpectedFrame(
+                "expected content header for class 60, got non content header frame instead"
+            )
+        if class_id >> 16 != BASIC_CLASS:
+            raise UnexpectedFrame(
+                f"expected content header for class 60, got one for class {class_id >> 16} instead"
+            )
+        self._header = reader.payload()
+        size = read_i64_be(reader.data, start + 4)
+        if size < 0 or size > self.connection.parameters.max_message_size_bytes:
+            self._refuse_size(size)
+        self._body_size = size
+        self._body_received = 0
+        self._header_start = reader.frame_start
+        self._header_feed = reader.feeds
+        if size == 0:
+            self._finish_publish(frame(FRAME_HEADER, self.id, self._header), None)
+        else:
+            self.state = CHANNEL_BODY
+
+    def _refuse_size(self, size: i64) -> None:
+        announced = int(size) & 0xFFFFFFFFFFFFFFFF
+        limit = self.connection.parameters.max_message_size_bytes
+        raise PreconditionFailed(f"message size {announced} is larger than configured max size {limit}")
+
+    def _receive_body(self, reader: FrameReader) -> None:
+        start = reader.payload_start
+        size: i64 = reader.payload_end - start
+        received: i64 = self._body_received + size
+        if reader.type != FRAME_BODY or received > self._body_size:
+            raise UnexpectedFrame("expected content body, got non content body frame instead")
+        if size == self._body_size and self._is_contiguous(reader):
+            self._finish_publish(reader.data[self._header_start : reader.position], None)
+            return
+        if size:
+            self._pieces.append(reader.payload())
+        self._body_received = received
+        if received == self._body_size:
+            pieces = self._pieces
+            self._pieces = []
+            if len(pieces) == 1 and received + FRAME_OVERHEAD <= self.connection.frame_max:
+                frames = frame(FRAME_HEADER, self.id, self._header) + frame(FRAME_BODY, self.id, pieces[0])
+                self._finish_publish(frames, None)
+            else:
+                self._finish_publish(b"", pieces)
+
+    def _is_contiguous(self, reader: FrameReader) -> bool:
+        """Whether the header frame and this whole body frame stand side by side in the reader."""
+        return (
+            reader.feeds == self._header_feed
+            and reader.frame_start == self._header_start + len(self._header) + FRAME_OVERHEAD
+            and reader.payload_end < reader.position
+        )
+
+    def _finish_publish(self, frames: bytes, pieces: list[bytes] | None) -> None:
+        """The content is complete: check it in RabbitMQ's order, and send it on its way."""
+        self.state = CHANNEL_OPEN
+        self.connection.method_id = BASIC_PUBLISH
+        if self._publish_bits & IMMEDIATE:
+            raise NotImplementedByBroker("immediate=true")
+        message = Message(self._address, self._header, self._body_size, frames, self.id, pieces)
+        route = self._routes.get(self._address)
+        if route is None or route.topology != self.vhost.topology:
+            route = self._find_route(message)
+        try:
+            flags = check_properties(self._header)
+        except MalformedProperties:
+            self.connection.method_id = 0
+            raise InternalError() from None
+        if flags & USER_ID_FLAG:
+            self._check_user_id(message)
+        queues = route.queues
+        if queues is None:
+            queues = self.vhost.route(route.exchange, route.routing_key, message)
+        mandatory = (self._publish_bits & MANDATORY) != 0
+        if self.transaction is not None:
+            self.transaction.publishes.append(HeldPublish(message, queues, mandatory))
+            return
+        self.hand_over(message, queues, mandatory)
+        confirms = self.confirms
+        if confirms is not None:
+            if confirms.published == confirms.answered:
+                self.connection.confirming.append(self)
+            confirms.published += 1
+
+    def _find_route(self, message: Message) -> Route:
+        exchange_name, routing_key = message.exchange(), message.routing_key()
+        self.allow("write", "exchange", exchange_name)
+        exchange = self.vhost.exchange(exchange_name)
+        if exchange.internal:
+            raise AccessRefused(f"cannot publish to internal {exchange.title()}")
+        queues: list[Queue] | None = None
+        if not self.vhost.routes_by_content(exchange):
+            queues = self.vhost.route(exchange, routing_key, message)
+        route = Route(exchange, routing_key, queues, self.vhost.topology)
+        if len(self._routes) >= ROUTES_REMEMBERED:
+            self._routes.clear()
+        self._routes[message.address] = route
+        return route
+
+    def _check_user_id(self, message: Message) -> None:
+        user = self.connection.user_logged_in()
+        user_id = decode_properties(message.header).user_id
+        if user_id is not None and user_id != user.name and "impersonator" not in user.tags:
+            raise PreconditionFailed(
+                f"user_id property set to '{user_id}' but authenticated user was '{user.name}'"
+            )
+
+    def hand_over(self, message: Message, queues: list[Queue], mandatory: bool) -> None:
+        """Give a message to its queues, or back to the publisher if it has none and is mandatory."""
+        if not queues:
+            if mandatory:
+                self._return(message)
+            return
+        for queue in queues:
+            queue.publish(message)
+            if queue.runs_ahead(RUNS_AHEAD_MESSAGES):
+                self.connection.ahead_of_consumers = True
+
+    def _return(self, message: Message) -> None:
+        self.send_with_content(
+            commands.Basic.Return(312, "NO_ROUTE", message.exchange(), message.routing_key()), message
+        )
+
+    def send_confirms(self) -> None:
+        """Confirm everything that may be confirmed, with as few frames as possible."""
+        confirms = self.confirms
+        if confirms is None:
+            return
+        pending = confirms.pending()
+        if pending and self.state != CHANNEL_CLOSING:
+            self.send(commands.Basic.Ack(int(confirms.published), bool(pending > 1)))
+        confirms.answered = confirms.published
+
+    # Settling
+
+    def settle(self, delivery_tag: i64, multiple: bool, requeue: bool) -> None:
+        """Ack, nack or reject one delivery, or all up to delivery_tag; tag 0 with multiple means all (1.8.3.13).
+
+        Raises PreconditionFailed (406) if the tag is unknown or already settled.
+        """
+        if self.transaction is not None:
+            self.transaction.settlements.append(HeldSettlement(self._take(delivery_tag, multiple), requeue))
+            return
+        if not multiple:
+            delivery = self.unacked.take(delivery_tag)
+            if delivery is None:
+                self._refuse_tag(delivery_tag)
+            elif requeue:
+                self.requeue([delivery])
+            else:
+                self.discard([delivery])
+            return
+        if delivery_tag == 0:
+            deliveries = self.unacked.take_all()
+        else:
+            if delivery_tag not in self.unacked:
+                self._refuse_tag(delivery_tag)
+            deliveries = self.unacked.take_up_to(delivery_tag)
+        if requeue:
+            self.requeue(deliveries)
+        else:
+            self.discard(deliveries)
+
+    def _refuse_tag(self, delivery_tag: i64) -> None:
+        raise PreconditionFailed(f"unknown delivery tag {int(delivery_tag) & 0xFFFFFFFFFFFFFFFF}")
+
+    def _take(self, delivery_tag: i64, multiple: bool) -> list[tuple[int, Delivery]]:
+        """Take deliveries out, with their tags, so that a rollback can restore them."""
+        if multiple:
+            if delivery_tag and delivery_tag not in self.unacked:
+                self._refuse_tag(delivery_tag)
+            tags = self.unacked.tags_up_to(delivery_tag or LAST_TAG)
+        else:
+            tags = [int(delivery_tag)]
+        taken: list[tuple[int, Delivery]] = []
+        for tag in tags:
+            delivery = self.unacked.take(tag)
+            if delivery is None:
+                self._refuse_tag(tag)
+            else:
+                taken.append((tag, delivery))
+        return taken
+
+    def discard(self, deliveries: list[Delivery]) -> None:
+        """These deliveries are done with; their consumers may get more."""
+        for delivery in deliveries:
+            delivery.queue.settle(1)
+        self._give_credit(deliveries)
+
+    def requeue(self, deliveries: list[Delivery]) -> None:
+        """Put deliveries back to their places in their queues."""
+        by_queue: dict[Queue, list[Delivery]] = {}
+        for delivery in deliveries:
+            by_queue.setdefault(delivery.queue, []).append(delivery)
+        for queue, of_queue in by_queue.items():
+            queue.requeue(of_queue)
+        self._give_credit(deliveries)
+
+    def _give_credit(self, deliveries: list[Delivery]) -> None:
+        limit = self.global_prefetch_count
+        was_full = limit != 0 and self._consumers_unacked >= limit
+        for delivery in deliveries:
+            consumer = delivery.consumer
+            if consumer is not None:
+                consumer.unacked -= 1
+                self._consumers_unacked -= 1
+        for delivery in deliveries:
+            consumer = delivery.consumer
+            if consumer is not None and not consumer.in_ring:
+                consumer.resume()
+        if was_full:
+            self.resume_consumers()
+
+    def resume_consumers(self) -> None:
+        """Credit that all consumers share has changed: let each try."""
+        for consumer in list(self.consumers.values()):
+            consumer.resume()
+
+    # Delivering
+
+    def has_room(self, consumer: Consumer) -> bool:
+        """Whether the shared credit and the connection's output allow one more delivery."""
+        connection = self.connection
+        if connection.is_congested():
+            connection.stalled.append(consumer)
+            return False
+        limit = self.global_prefetch_count
+        return limit == 0 or consumer.no_ack or self._consumers_unacked < limit
+
+    def deliver(self, consumer: Consumer, message: Message, position: i64, redelivered: bool) -> None:
+        """Write basic.deliver and the content straight into the connection's output."""
+        delivery_tag = self._next_delivery_tag
+        self._next_delivery_tag = delivery_tag + 1
+        if not consumer.no_ack:
+            self._consumers_unacked += 1
+            self.unacked.add(delivery_tag, Delivery(consumer.queue, message, position, consumer))
+        address = message.address
+        if consumer.deliver_start_address_size != len(address):
+            self._begin_deliver(consumer, len(address))
+        connection = self.connection
+        writer = connection.output.writer
+        writer.write(consumer.deliver_start)
+        write_i64_be(writer, delivery_tag)
+        writer.append(redelivered)
+        writer.write(address)
+        writer.append(FRAME_END_OCTET)
+        self._write_content(message)
+        connection.wake()
+
+    def _begin_deliver(self, consumer: Consumer, address_size: i64) -> None:
+        """Make what every deliver frame to this consumer begins with, for addresses of this size."""
+        tag = consumer.tag.encode(errors="surrogateescape")
+        size = 4 + 1 + len(tag) + 8 + 1 + address_size
+        start = self._deliver_head + int(size).to_bytes(4, "big") + DELIVER_ID + bytes([len(tag)]) + tag
+        consumer.deliver_start = start
+        consumer.deliver_start_address_size = address_size
+
+    def _write_content(self, message: Message) -> None:
+        connection = self.connection
+        if message.pieces is None and message.body_size + FRAME_OVERHEAD <= connection.frame_max:
+            connection.output.write(message.framed(self.id))
+            return
+        for part in content_frames(message, self.id, connection.frame_max):
+            connection.output.write(part)
+
+    def get(self, queue: Queue, no_ack: bool) -> None:
+        """Answer basic.get with the first ready message, or with get-empty (1.8.3.10)."""
+        found = queue.get()
+        if found is None:
+            self.send(commands.Basic.GetEmpty())
+            return
+        message, position, redelivered = found
+        delivery_tag = self._next_delivery_tag
+        self._next_delivery_tag = delivery_tag + 1
+        if no_ack:
+            queue.settle(1)
+        else:
+            self.unacked.add(delivery_tag, Delivery(queue, message, position, None))
+        writer = self.connection.output.writer
+        payload_size: i64 = 4 + 8 + 1 + len(message.address) + 4
+        writer.write(self._deliver_head)
+        write_i32_be(writer, i32(payload_size))
+        writer.write(GET_OK_ID)
+        write_i64_be(writer, delivery_tag)
+        writer.append(redelivered)
+        writer.write(message.address)
+        write_i32_be(writer, i32(queue.ready()))
+        writer.append(FRAME_END_OCTET)
+        self._write_content(message)
+        self.connection.wake()
+
+    def consumer_cancelled(self, consumer: Consumer) -> None:
+        """Tell the client, if it can hear it, that its consumer ended with its queue."""
+        self.consumers.pop(consumer.tag, None)
+        if self.connection.consumer_cancel_notify and self.state != CHANNEL_CLOSING:
+            self.send(commands.Basic.Cancel(consumer.tag, True))
+
+    # Answering
+
+    def send(self, method: Method) -> None:
+        """Send one method frame."""
+        self.connection.send(self.id, method)
+
+    def send_with_content(self, method: Method, message: Message) -> None:
+        """Send a method frame and the content that belongs to it."""
+        self.connection.output.write(frame(FRAME_METHOD, self.id, encode_method(method)))
+        self._write_content(message)
+        self.connection.wake()
+
+    # What handlers ask
+
+    def allow(self, kind: str, resource_type: str, name: str) -> None:
+        """Raise AccessRefused (403) unless the user may "configure", "write" or "read" this."""
+        if not self.connection.permissions_granted().allows(kind, name):
+            user = self.connection.user_logged_in().name
+            resource = f"{resource_type} '{name or 'amq.default'}' in vhost '{self.vhost.name}'"
+            raise AccessRefused(f"access to {resource} refused for user '{user}'")
+
+    def queue_name(self, name: str) -> str:
+        """The name, or the queue last declared for an empty one; raises NotFound (404) if there is none."""
+        if name:
+            return stripped(name)
+        if not self.last_queue:
+            raise NotFound("no previously declared queue")
+        return self.last_queue
+
+    def end_consumer(self, consumer: Consumer) -> None:
+        """End one consumer; an auto-delete queue goes with its last."""
+        self.consumers.pop(consumer.tag, None)
+        queue = consumer.queue
+        queue.remove_consumer(consumer)
+        if queue.auto_delete and not queue.consumers and not queue.deleted:
+            self.vhost.delete_queue(queue)
+
+    def release(self) -> None:
+        """The channel is over: end its consumers, requeue what is unsettled, drop what is uncommitted."""
+        transaction = self.transaction
+        if transaction is not None:
+            for settlement in transaction.settlements:
+                self.unacked.restore(settlement.deliveries)
+            self.transaction = None
+        self._pieces = []
+        for consumer in list(self.consumers.values()):
+            consumer.queue.remove_consumer(consumer)
+        self.requeue(self.unacked.take_all())
+        for consumer in list(self.consumers.values()):
+            self.end_consumer(consumer)
+
+    def begin_closing(self) -> None:
+        """The channel was closed for an error; what else arrives on it is ignored until close-ok."""
+        self.state = CHANNEL_CLOSING
+        self.release()
+
+
+DELIVER_ID: Final = b"\x00\x3c\x00\x3c"
+GET_OK_ID: Final = b"\x00\x3c\x00\x47"
+
+
+def stripped(name: str) -> str:
+    """A queue or exchange name without line breaks (RabbitMQ 3.10, observed)."""
+    return name.replace("\r", "").replace("\n", "")

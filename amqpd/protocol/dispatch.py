@@ -1,0 +1,37 @@
+"""Methods found in a table: one handler for each that a client may send on a channel."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from pamqp.base import Frame as Method
+
+from amqpd.errors import CommandInvalid
+
+if TYPE_CHECKING:
+    from amqpd.protocol.channel import Channel
+
+Handler = Callable[..., None]
+
+METHODS: dict[int, Handler] = {}
+"""(class-id << 16) | method-id -> handler(channel, method)."""
+
+
+def handles(method: type[Any]) -> Callable[[Handler], Handler]:
+    """Put the decorated function into the table, for one of pamqp's method classes."""
+
+    def register(handler: Handler) -> Handler:
+        METHODS[method.index] = handler
+        return handler
+
+    return register
+
+
+def call(channel: Channel, method: Method) -> None:
+    """Let the method's handler do it. Raises CommandInvalid (503) for one that only servers send."""
+    channel.connection.method_id = method.index
+    handler = METHODS.get(method.index)
+    if handler is None:
+        raise CommandInvalid("unimplemented method")
+    handler(channel, method)

@@ -1,0 +1,91 @@
+"""Class basic (1.8), but for publish, ack, nack and reject, which the channel reads itself."""
+
+from __future__ import annotations
+
+from pamqp import commands
+
+from amqpd.broker.consumer import Consumer
+from amqpd.errors import NotAllowed, NotImplementedByBroker
+from amqpd.protocol.channel import Channel
+from amqpd.protocol.dispatch import handles
+
+
+@handles(commands.Basic.Qos)
+def qos(channel: Channel, method: commands.Basic.Qos) -> None:
+    """Credit for consumers that start from now on, or with global for the whole channel (RabbitMQ's meaning)."""
+    if method.prefetch_size:
+        raise NotImplementedByBroker(f"prefetch_size!=0 ({method.prefetch_size})")
+    if method.global_:
+        channel.global_prefetch_count = method.prefetch_count
+    else:
+        channel.prefetch_count = method.prefetch_count
+    channel.send(commands.Basic.QosOk())
+    if method.global_:
+        channel.resume_consumers()
+
+
+@handles(commands.Basic.Consume)
+def consume(channel: Channel, method: commands.Basic.Consume) -> None:
+    """Start a consumer; no-local is accepted and ignored, as RabbitMQ does (1.8.3.3)."""
+    name = channel.queue_name(method.queue)
+    tag = method.consumer_tag or ""
+    if tag in channel.consumers:
+        raise NotAllowed(f"attempt to reuse consumer tag '{tag}'")
+    channel.allow("read", "queue", name)
+    queue = channel.vhost.queue(name)
+    queue.check_owner(channel.connection.owner)
+    queue.check_consumer(method.exclusive)
+    consumer = Consumer(
+        tag or channel.connection.broker.generated_name("amq.ctag-"),
+        queue,
+        channel,
+        method.no_ack,
+        method.exclusive,
+        channel.prefetch_count,
+        method.arguments,  # type: ignore[arg-type]
+    )
+    channel.consumers[consumer.tag] = consumer
+    if not method.nowait:
+        channel.send(commands.Basic.ConsumeOk(consumer.tag))
+    queue.add_consumer(consumer)
+
+
+@handles(commands.Basic.Cancel)
+def cancel(channel: Channel, method: commands.Basic.Cancel) -> None:
+    """End a consumer; one that is not there is no error (1.8.3.5)."""
+    tag = method.consumer_tag or ""
+    consumer = channel.consumers.get(tag)
+    if consumer is not None:
+        channel.end_consumer(consumer)
+    if not method.nowait:
+        channel.send(commands.Basic.CancelOk(tag))
+
+
+@handles(commands.Basic.Get)
+def get(channel: Channel, method: commands.Basic.Get) -> None:
+    """Take one message, or hear that there is none (1.8.3.10)."""
+    name = channel.queue_name(method.queue)
+    channel.allow("read", "queue", name)
+    queue = channel.vhost.queue(name)
+    queue.check_owner(channel.connection.owner)
+    channel.get(queue, method.no_ack)
+
+
+@handles(commands.Basic.Recover)
+def recover(channel: Channel, method: commands.Basic.Recover) -> None:
+    """Requeue everything unsettled; recover-ok comes before the redeliveries (RabbitMQ 3.10, observed)."""
+    _check_recover(method.requeue)
+    channel.send(commands.Basic.RecoverOk())
+    channel.requeue(channel.unacked.take_all())
+
+
+@handles(commands.Basic.RecoverAsync)
+def recover_async(channel: Channel, method: commands.Basic.RecoverAsync) -> None:
+    """The same without an answer."""
+    _check_recover(method.requeue)
+    channel.requeue(channel.unacked.take_all())
+
+
+def _check_recover(requeue: bool) -> None:
+    if not requeue:
+        raise NotImplementedByBroker("requeue=false")

@@ -1,0 +1,93 @@
+"""Class queue (1.7)."""
+
+from __future__ import annotations
+
+from pamqp import commands
+
+from amqpd.broker.definitions import QueueDeclared
+from amqpd.broker.queues.classic import Queue
+from amqpd.broker.vhost import check_not_reserved
+from amqpd.errors import PreconditionFailed
+from amqpd.protocol.channel import Channel, stripped
+from amqpd.protocol.dispatch import handles
+from amqpd.protocol.methods.exchange import bind_destination, unbind_destination
+
+
+@handles(commands.Queue.Declare)
+def declare(channel: Channel, method: commands.Queue.Declare) -> None:
+    """Make a queue, or check that it is there and equivalent (1.7.2.1)."""
+    if method.passive:
+        queue = channel.vhost.queue(stripped(method.queue))
+        queue.check_owner(channel.connection.owner)
+    else:
+        queue = _declare(channel, method)
+    channel.last_queue = queue.name
+    if not method.nowait:
+        channel.send(commands.Queue.DeclareOk(queue.name, queue.ready(), len(queue.consumers)))
+
+
+def _declare(channel: Channel, method: commands.Queue.Declare) -> Queue:
+    name = stripped(method.queue)
+    if name:
+        check_not_reserved("queue", name)
+    else:
+        name = channel.connection.broker.generated_name("amq.gen-")
+    channel.allow("configure", "queue", name)
+    # An exclusive queue ends with its connection, so that durable has no meaning (RabbitMQ 3.10, observed).
+    durable = method.durable and not method.exclusive
+    owner = channel.connection.owner
+    wanted = QueueDeclared(
+        name, durable, method.auto_delete, owner if method.exclusive else None, method.arguments
+    )  # type: ignore[arg-type]
+    return channel.vhost.declare_queue(wanted, owner)
+
+
+@handles(commands.Queue.Bind)
+def bind(channel: Channel, method: commands.Queue.Bind) -> None:
+    """Bind a queue; with neither queue nor routing key, the queue's name is the key (1.7.2.3)."""
+    queue = channel.queue_name(method.queue)
+    routing_key = queue if not method.queue and not method.routing_key else method.routing_key
+    bind_destination(channel, stripped(method.exchange), "queue", queue, routing_key, method.arguments)  # type: ignore[arg-type]
+    if not method.nowait:
+        channel.send(commands.Queue.BindOk())
+
+
+@handles(commands.Queue.Unbind)
+def unbind(channel: Channel, method: commands.Queue.Unbind) -> None:
+    """Remove a binding; it need not exist, nor the queue, nor the exchange (RabbitMQ 3.10, observed)."""
+    queue = channel.queue_name(method.queue)
+    routing_key = queue if not method.queue and not method.routing_key else method.routing_key
+    unbind_destination(channel, stripped(method.exchange), "queue", queue, routing_key, method.arguments)  # type: ignore[arg-type]
+    channel.send(commands.Queue.UnbindOk())
+
+
+@handles(commands.Queue.Purge)
+def purge(channel: Channel, method: commands.Queue.Purge) -> None:
+    """Drop the ready messages (1.7.2.7)."""
+    name = channel.queue_name(method.queue)
+    channel.allow("read", "queue", name)
+    queue = channel.vhost.queue(name)
+    queue.check_owner(channel.connection.owner)
+    count = queue.purge()
+    if not method.nowait:
+        channel.send(commands.Queue.PurgeOk(count))
+
+
+@handles(commands.Queue.Delete)
+def delete(channel: Channel, method: commands.Queue.Delete) -> None:
+    """Delete a queue with its messages; one that is not there is no error (1.7.2.9, RabbitMQ 3.10, observed)."""
+    name = channel.queue_name(method.queue)
+    channel.allow("configure", "queue", name)
+    queue = channel.vhost.queues.get(name)
+    count = 0
+    if queue is not None:
+        queue.check_owner(channel.connection.owner)
+        if method.if_unused and queue.consumers:
+            raise PreconditionFailed(f"{queue.title()} in use")
+        if method.if_empty and queue.ready():
+            raise PreconditionFailed(f"{queue.title()} not empty")
+        count = channel.vhost.delete_queue(queue)
+    if not method.nowait:
+        channel.send(commands.Queue.DeleteOk(count))
+    if queue is not None:
+        queue.cancel_consumers()

@@ -1,0 +1,53 @@
+"""Class tx (1.9): publishes and settlements that happen together at commit."""
+
+from __future__ import annotations
+
+from pamqp import commands
+
+from amqpd.errors import PreconditionFailed
+from amqpd.protocol.channel import Channel
+from amqpd.protocol.dispatch import handles
+from amqpd.protocol.transaction import Transaction
+
+
+@handles(commands.Tx.Select)
+def select(channel: Channel, method: commands.Tx.Select) -> None:
+    """Hold publishes and settlements back from now on."""
+    if channel.confirms is not None:
+        raise PreconditionFailed("cannot switch from confirm to tx mode")
+    if channel.transaction is None:
+        channel.transaction = Transaction()
+    channel.send(commands.Tx.SelectOk())
+
+
+@handles(commands.Tx.Commit)
+def commit(channel: Channel, method: commands.Tx.Commit) -> None:
+    """Publish what was held back, then settle; mandatory messages without a queue return before commit-ok."""
+    transaction = _transaction_of(channel)
+    channel.transaction = Transaction()
+    for publish in transaction.publishes:
+        queues = [queue for queue in publish.queues if not queue.deleted]
+        channel.hand_over(publish.message, queues, publish.mandatory)
+    for settlement in transaction.settlements:
+        deliveries = [delivery for _tag, delivery in settlement.deliveries]
+        if settlement.requeue:
+            channel.requeue(deliveries)
+        else:
+            channel.discard(deliveries)
+    channel.send(commands.Tx.CommitOk())
+
+
+@handles(commands.Tx.Rollback)
+def rollback(channel: Channel, method: commands.Tx.Rollback) -> None:
+    """Forget what was published; what was settled is unsettled again, under the same tags."""
+    transaction = _transaction_of(channel)
+    channel.transaction = Transaction()
+    for settlement in transaction.settlements:
+        channel.unacked.restore(settlement.deliveries)
+    channel.send(commands.Tx.RollbackOk())
+
+
+def _transaction_of(channel: Channel) -> Transaction:
+    if channel.transaction is None:
+        raise PreconditionFailed("channel is not transactional")
+    return channel.transaction

@@ -1,0 +1,27 @@
+"""Where an exchange and routing key lead, remembered per channel so that publishing looks one thing up."""
+
+from __future__ import annotations
+
+from typing import final
+
+from mypy_extensions import i64
+
+from amqpd.broker.exchange import Exchange
+from amqpd.broker.queues.classic import Queue
+
+
+@final
+class Route:
+    """The answer for one address: permission was given and the exchange takes it.
+
+    Good as long as the vhost's topology is still the one it was made for. `queues` is None where
+    headers decide, so that each message is routed anew.
+    """
+
+    def __init__(
+        self, exchange: Exchange, routing_key: str, queues: list[Queue] | None, topology: i64
+    ) -> None:
+        self.exchange = exchange
+        self.routing_key = routing_key
+        self.queues = queues
+        self.topology = topology

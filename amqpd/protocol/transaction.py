@@ -1,0 +1,43 @@
+"""What a transactional channel holds back until tx.commit (1.9, RabbitMQ's semantics)."""
+
+from __future__ import annotations
+
+from typing import final
+
+from mypy_extensions import i64
+
+from amqpd.broker.queues.classic import Queue
+from amqpd.broker.unacked import Delivery
+from amqpd.message import Message
+
+
+@final
+class HeldPublish:
+    """A message routed when it was published, handed to its queues when the transaction commits."""
+
+    def __init__(self, message: Message, queues: list[Queue], mandatory: bool) -> None:
+        self.message = message
+        self.queues = queues
+        self.mandatory = mandatory
+
+
+@final
+class HeldSettlement:
+    """Deliveries that an ack, nack or reject settled, and whether they are to be requeued."""
+
+    def __init__(self, deliveries: list[tuple[int, Delivery]], requeue: bool) -> None:
+        self.deliveries = deliveries
+        self.requeue = requeue
+
+
+@final
+class Transaction:
+    """Publishes and settlements since tx.select or the last commit or rollback."""
+
+    def __init__(self) -> None:
+        self.publishes: list[HeldPublish] = []
+        self.settlements: list[HeldSettlement] = []
+
+    def held(self) -> i64:
+        """How many operations wait."""
+        return len(self.publishes) + len(self.settlements)

@@ -1,0 +1,1 @@
+"""The shell around the core: sockets, real time, the log."""

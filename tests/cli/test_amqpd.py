@@ -1,0 +1,141 @@
+import re
+import subprocess
+import sys
+import types
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from amqpd.cli.amqpd import OPTIONS, main
+from amqpd.config.settings import SETTINGS, Settings
+
+
+class StartError(Exception):
+    """Stands for amqpd.app.StartError."""
+
+
+@pytest.fixture(autouse=True)
+def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in SETTINGS:
+        monkeypatch.delenv(f"AMQPD_{name.upper()}", raising=False)
+
+
+@pytest.fixture
+def started(monkeypatch: pytest.MonkeyPatch) -> list[Settings]:
+    """The settings with which main started a broker that stops at once."""
+    seen: list[Settings] = []
+    install_broker(monkeypatch, lambda settings: seen.append(settings) or 0)
+    return seen
+
+
+def install_broker(monkeypatch: pytest.MonkeyPatch, run: Callable[[Settings], int]) -> None:
+    app = types.ModuleType("amqpd.app")
+    app.run = run  # type: ignore[attr-defined]
+    app.StartError = StartError  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "amqpd.app", app)
+
+
+def test_without_options_the_defaults_are_used(started: list[Settings]):
+    assert main([]) == 0
+    assert started == [Settings()]
+
+
+def test_options_become_settings(started: list[Settings]):
+    assert main(["--port", "5673", "--data-dir", "d", "--log-level=debug", "--heartbeat-s", "0"]) == 0
+    assert started == [Settings(port=5673, data_dir=Path("d"), log_level="debug", heartbeat_s=0)]
+
+
+@pytest.mark.parametrize("arguments", [["--host", "a,b"], ["--host", "a", "--host", "b"]])
+def test_hosts_are_repeated_or_separated_by_commas(started: list[Settings], arguments: list[str]):
+    assert main(arguments) == 0
+    assert started[0].host == ("a", "b")
+
+
+def test_localhost_is_both_loopback_addresses(started: list[Settings]):
+    assert main(["--host", "localhost"]) == 0
+    assert started[0].host == ("127.0.0.1", "::1")
+
+
+def test_the_command_line_beats_the_environment(started: list[Settings], monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("AMQPD_PORT", "1")
+    monkeypatch.setenv("AMQPD_CHANNEL_MAX", "7")
+    assert main(["--port", "2"]) == 0
+    assert (started[0].port, started[0].channel_max) == (2, 7)
+
+
+def one_line(capsys: pytest.CaptureFixture[str]) -> str:
+    output = capsys.readouterr()
+    assert output.out == ""
+    assert output.err.count("\n") == 1
+    return output.err.strip()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        (["--port", "abc"], "amqpd: --port: 'abc' is not a whole number"),
+        (["--port", "70000"], "amqpd: --port: '70000' is not between 0 and 65535"),
+        (["--port"], "amqpd: argument --port: expected one argument"),
+        (["--port", "1", "--port", "2"], "amqpd: --port is given more than once"),
+        (["--prot", "1"], "amqpd: unknown argument '--prot'; did you mean --port?"),
+        (["--prot=1"], "amqpd: unknown argument '--prot=1'; did you mean --port?"),
+        (["start"], "amqpd: unknown argument 'start'"),
+        (["--log-level", "x"], "amqpd: --log-level: 'x' is none of debug, info, warning, error"),
+        (["--product", "a\nb", "--port", "x\ny"], "amqpd: --port: 'x y' is not a whole number"),
+    ],
+)
+def test_a_bad_option_is_one_line_and_exit_2(
+    started: list[Settings], capsys: pytest.CaptureFixture[str], arguments: list[str], line: str
+):
+    assert main(arguments) == 2
+    assert one_line(capsys) == line
+    assert started == []
+
+
+def test_a_bad_variable_is_one_line_and_exit_2(
+    started: list[Settings], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("AMQPD_PROT", "1")
+    assert main([]) == 2
+    assert one_line(capsys) == "amqpd: AMQPD_PROT: '1' belongs to no setting; did you mean AMQPD_PORT?"
+
+
+def test_a_broker_that_cannot_start_says_why_in_one_line_and_exits_1(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    def run(settings: Settings) -> int:
+        raise StartError(f"port {settings.port} is in use")
+
+    install_broker(monkeypatch, run)
+    assert main([]) == 1
+    assert one_line(capsys) == "amqpd: port 5672 is in use"
+
+
+def test_the_exit_status_of_the_broker_is_ours(monkeypatch: pytest.MonkeyPatch):
+    install_broker(monkeypatch, lambda settings: 3)
+    assert main([]) == 3
+
+
+def test_the_version_names_build_and_python(capsys: pytest.CaptureFixture[str]):
+    assert main(["--version"]) == 0
+    output = capsys.readouterr().out
+    assert re.fullmatch(r"amqpd \d+\.\d+\.\d+ \((compiled|interpreted)\), Python 3\.\d+\.\d+\S*\n", output)
+
+
+def test_the_help_names_every_option_variable_and_default(capsys: pytest.CaptureFixture[str]):
+    assert main(["--help"]) == 0
+    words = " ".join(capsys.readouterr().out.split())
+    for option, name in OPTIONS.items():
+        assert f"{option} " in words
+        assert f"[AMQPD_{name.upper()}]" in words
+    assert "This version keeps everything in memory and writes nothing there." in words
+    assert "Default: 127.0.0.1,::1." in words
+    assert "Default: 60 seconds." in words
+
+
+def test_the_module_runs_as_the_command():
+    command = [sys.executable, "-m", "amqpd", "--version"]
+    result = subprocess.run(command, check=False, capture_output=True, text=True, timeout=30)
+    assert (result.returncode, result.stderr) == (0, "")
+    assert result.stdout.startswith("amqpd ")
