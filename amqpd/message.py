@@ -4,12 +4,61 @@ from __future__ import annotations
 
 from typing import Final, final
 
-from librt.strings import read_i32_be
+from librt.strings import BytesWriter, read_i32_be
 from mypy_extensions import i64
 
-from amqpd.wire.frames import FRAME_BODY, FRAME_END, FRAME_HEADER, FRAME_OVERHEAD, frame
+from amqpd.wire.frames import (
+    FRAME_BODY,
+    FRAME_END,
+    FRAME_HEADER,
+    FRAME_OVERHEAD,
+    STREAMED_BODY_MIN,
+    FrameReader,
+    Octets,
+    Output,
+    frame,
+)
 
 PERSISTENT: Final = 2
+
+
+GATHERED_MAX_BYTES: Final = 65536
+"""Small parts of a body are copied together up to this size, so that none costs more than it weighs."""
+
+
+@final
+class Body:
+    """A body that arrives in parts."""
+
+    def __init__(self) -> None:
+        self.size: i64 = 0
+        self._pieces: list[Octets] = []
+        self._gathered = BytesWriter()
+
+    def add(self, reader: FrameReader) -> None:
+        """Take the payload of the reader's current frame, or part of one."""
+        size: i64 = reader.payload_end - reader.payload_start
+        self.size += size
+        if size < STREAMED_BODY_MIN:
+            self._gathered.write(reader.payload())
+            if len(self._gathered) >= GATHERED_MAX_BYTES:
+                self._keep_gathered()
+        else:
+            self._keep_gathered()
+            self._pieces.append(reader.payload_view())
+
+    def take(self) -> list[Octets]:
+        """Everything that was added, in order; the body is empty again."""
+        self._keep_gathered()
+        pieces = self._pieces
+        self._pieces = []
+        self.size = 0
+        return pieces
+
+    def _keep_gathered(self) -> None:
+        if len(self._gathered):
+            self._pieces.append(self._gathered.getvalue())
+            self._gathered.truncate(0)
 
 
 @final
@@ -19,7 +68,7 @@ class Message:
     `address` is exchange and routing key, two shortstrs as they stood in basic.publish and stand again in
     basic.deliver. `header` is the payload of the content header frame. A body that came in one frame stays
     framed (`frames`: header frame and body frame, numbered for `channel_id`), so that delivering it is
-    one copy; a larger one is kept in `pieces`.
+    one copy; any other is kept in `pieces`.
     """
 
     def __init__(
@@ -29,7 +78,7 @@ class Message:
         body_size: i64,
         frames: bytes,
         channel_id: i64,
-        pieces: list[bytes] | None,
+        pieces: list[Octets] | None,
     ) -> None:
         self.address = address
         self.header = header
@@ -45,7 +94,7 @@ class Message:
             self._channel_id = channel_id
         return self._frames
 
-    def body_pieces(self) -> list[bytes]:
+    def body_pieces(self) -> list[Octets]:
         """The body, in order, in pieces of any size; none are empty."""
         if self.pieces is not None:
             return self.pieces
@@ -75,27 +124,20 @@ def renumbered(frames: bytes, channel_id: i64) -> bytes:
     return b"".join(parts)
 
 
-def content_frames(message: Message, channel_id: i64, frame_max: i64) -> list[bytes]:
-    """The message's content as frames for one channel, none larger than `frame_max`, in parts to be joined."""
+def write_content(output: Output, message: Message, channel_id: i64, frame_max: i64) -> None:
+    """Write the message's content as frames for one channel, none larger than `frame_max`."""
+    if message.pieces is None and message.body_size + FRAME_OVERHEAD <= frame_max:
+        output.write(message.framed(channel_id))
+        return
     payload_max: i64 = frame_max - FRAME_OVERHEAD
-    parts = [frame(FRAME_HEADER, channel_id, message.header)]
+    output.write(frame(FRAME_HEADER, channel_id, message.header))
     for piece in message.body_pieces():
         for start in range(0, len(piece), payload_max):
             part = piece[start : start + payload_max] if len(piece) > payload_max else piece
-            parts.append(body_frame_start(channel_id, len(part)))
-            parts.append(part)
-            parts.append(FRAME_END)
-    return parts
-
-
-def body_frame_start(channel_id: i64, size: i64) -> bytes:
-    """The first seven octets of a body frame."""
-    return FRAME_BODY_OCTET + channel_id_and_size(channel_id, size)
-
-
-FRAME_BODY_OCTET: Final = bytes([FRAME_BODY])
-
-
-def channel_id_and_size(channel_id: i64, size: i64) -> bytes:
-    """Channel number (2 octets) and payload size (4), as every frame carries them."""
-    return int((channel_id << 32) | size).to_bytes(6, "big")
+            head = int((FRAME_BODY << 48) | (channel_id << 32) | len(part)).to_bytes(7, "big")
+            output.write(head)
+            if len(part) >= STREAMED_BODY_MIN:
+                output.write_large(part)
+            else:
+                output.write(bytes(part))
+            output.write(FRAME_END)

@@ -184,7 +184,11 @@ struct writer {
 static void put8(struct writer *out, uint32_t value) { *out->at++ = (uint8_t)value; }
 static void put16(struct writer *out, uint32_t value) { put8(out, value >> 8), put8(out, value); }
 static void put32(struct writer *out, uint32_t value) { put16(out, value >> 16), put16(out, value); }
-static void put64(struct writer *out, uint64_t value) { put32(out, (uint32_t)(value >> 32)), put32(out, (uint32_t)value); }
+static void put64(struct writer *out, uint64_t value)
+{
+    put32(out, (uint32_t)(value >> 32));
+    put32(out, (uint32_t)value);
+}
 
 static void put_bytes(struct writer *out, const void *bytes, size_t size)
 {

@@ -21,7 +21,7 @@ from amqpd.errors import (
     PreconditionFailed,
     UnexpectedFrame,
 )
-from amqpd.message import Message, content_frames
+from amqpd.message import Body, Message, write_content
 from amqpd.protocol import dispatch
 from amqpd.protocol.confirms import Confirms
 from amqpd.protocol.route import Route
@@ -46,6 +46,7 @@ from amqpd.wire.frames import (
     FRAME_METHOD,
     FRAME_OVERHEAD,
     FrameReader,
+    Octets,
     frame,
     method_id_at,
 )
@@ -101,8 +102,7 @@ class Channel(Sink):
         self._publish_bits: i64 = 0
         self._header = b""
         self._body_size: i64 = 0
-        self._body_received: i64 = 0
-        self._pieces: list[bytes] = []
+        self._body = Body()
         self._header_start: i64 = 0
         self._header_feed: i64 = 0
 
@@ -122,6 +122,10 @@ class Channel(Sink):
             self._receive_header(reader)
         else:
             self._receive_while_closing(reader)
+
+    def body_missing(self) -> i64:
+        """How many bytes of a body that is arriving are still missing."""
+        return self._body_size - self._body.size if self.state == CHANNEL_BODY else 0
 
     def _receive_method(self, reader: FrameReader) -> None:
         start = reader.payload_start
@@ -194,7 +198,6 @@ class Channel(Sink):
         if size < 0 or size > self.connection.parameters.max_message_size_bytes:
             self._refuse_size(size)
         self._body_size = size
-        self._body_received = 0
         self._header_start = reader.frame_start
         self._header_feed = reader.feeds
         if size == 0:
@@ -208,25 +211,15 @@ class Channel(Sink):
         raise PreconditionFailed(f"message size {announced} is larger than configured max size {limit}")
 
     def _receive_body(self, reader: FrameReader) -> None:
-        start = reader.payload_start
-        size: i64 = reader.payload_end - start
-        received: i64 = self._body_received + size
-        if reader.type != FRAME_BODY or received > self._body_size:
+        size: i64 = reader.payload_end - reader.payload_start
+        if reader.type != FRAME_BODY or self._body.size + size > self._body_size:
             raise UnexpectedFrame("expected content body, got non content body frame instead")
         if size == self._body_size and self._is_contiguous(reader):
             self._finish_publish(reader.data[self._header_start : reader.position], None)
             return
-        if size:
-            self._pieces.append(reader.payload())
-        self._body_received = received
-        if received == self._body_size:
-            pieces = self._pieces
-            self._pieces = []
-            if len(pieces) == 1 and received + FRAME_OVERHEAD <= self.connection.frame_max:
-                frames = frame(FRAME_HEADER, self.id, self._header) + frame(FRAME_BODY, self.id, pieces[0])
-                self._finish_publish(frames, None)
-            else:
-                self._finish_publish(b"", pieces)
+        self._body.add(reader)
+        if self._body.size == self._body_size:
+            self._finish_publish(b"", self._body.take())
 
     def _is_contiguous(self, reader: FrameReader) -> bool:
         """Whether the header frame and this whole body frame stand side by side in the reader."""
@@ -236,7 +229,7 @@ class Channel(Sink):
             and reader.payload_end < reader.position
         )
 
-    def _finish_publish(self, frames: bytes, pieces: list[bytes] | None) -> None:
+    def _finish_publish(self, frames: bytes, pieces: list[Octets] | None) -> None:
         """The content is complete: check it in RabbitMQ's order, and send it on its way."""
         self.state = CHANNEL_OPEN
         self.connection.method_id = BASIC_PUBLISH
@@ -429,7 +422,7 @@ class Channel(Sink):
         writer.append(redelivered)
         writer.write(address)
         writer.append(FRAME_END_OCTET)
-        self._write_content(message)
+        write_content(connection.output, message, self.id, connection.frame_max)
         connection.wake()
 
     def _begin_deliver(self, consumer: Consumer, address_size: i64) -> None:
@@ -439,14 +432,6 @@ class Channel(Sink):
         start = self._deliver_head + int(size).to_bytes(4, "big") + DELIVER_ID + bytes([len(tag)]) + tag
         consumer.deliver_start = start
         consumer.deliver_start_address_size = address_size
-
-    def _write_content(self, message: Message) -> None:
-        connection = self.connection
-        if message.pieces is None and message.body_size + FRAME_OVERHEAD <= connection.frame_max:
-            connection.output.write(message.framed(self.id))
-            return
-        for part in content_frames(message, self.id, connection.frame_max):
-            connection.output.write(part)
 
     def get(self, queue: Queue, no_ack: bool) -> None:
         """Answer basic.get with the first ready message, or with get-empty (1.8.3.10)."""
@@ -471,8 +456,9 @@ class Channel(Sink):
         writer.write(message.address)
         write_i32_be(writer, i32(queue.ready()))
         writer.append(FRAME_END_OCTET)
-        self._write_content(message)
-        self.connection.wake()
+        connection = self.connection
+        write_content(connection.output, message, self.id, connection.frame_max)
+        connection.wake()
 
     def consumer_cancelled(self, consumer: Consumer) -> None:
         """Tell the client, if it can hear it, that its consumer ended with its queue."""
@@ -489,8 +475,9 @@ class Channel(Sink):
     def send_with_content(self, method: Method, message: Message) -> None:
         """Send a method frame and the content that belongs to it."""
         self.connection.output.write(frame(FRAME_METHOD, self.id, encode_method(method)))
-        self._write_content(message)
-        self.connection.wake()
+        connection = self.connection
+        write_content(connection.output, message, self.id, connection.frame_max)
+        connection.wake()
 
     # What handlers ask
 
@@ -524,7 +511,7 @@ class Channel(Sink):
             for settlement in transaction.settlements:
                 self.unacked.restore(settlement.deliveries)
             self.transaction = None
-        self._pieces = []
+        self._body.take()
         for consumer in list(self.consumers.values()):
             consumer.queue.remove_consumer(consumer)
         self.requeue(self.unacked.take_all())

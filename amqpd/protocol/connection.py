@@ -38,7 +38,9 @@ from amqpd.errors import (
     SoftError,
     UnexpectedFrame,
 )
+from amqpd.protocol import methods  # noqa: F401 - fills the table that channels dispatch by
 from amqpd.protocol.channel import Channel
+from amqpd.protocol.dispatch import decoded_table
 from amqpd.protocol.parameters import Parameters, Peer, Transport, client_capability
 from amqpd.protocol.states import (
     AWAITING_HEADER,
@@ -68,6 +70,7 @@ from amqpd.wire.frames import (
     FRAME_MIN_SIZE,
     HEARTBEAT,
     FrameReader,
+    Octets,
     Output,
     frame,
     method_id_at,
@@ -166,7 +169,12 @@ class Connection:
                 channel.send_confirms()
             self.confirming.clear()
 
-    def take_output(self) -> list[bytes]:
+    def awaited_bytes(self) -> i64:
+        """How many bytes of a message that is arriving are still missing; 0 if none is."""
+        channel = self._last_channel
+        return channel.body_missing() if channel is not None else 0
+
+    def take_output(self) -> list[Octets]:
         """Return, and forget, the bytes to write."""
         self._woken = False
         self.taken_bytes += self.output.size()
@@ -340,7 +348,7 @@ class Connection:
             raise ChannelError(f"unexpected method in connection state {state}")
 
     def _start_ok(self, method: commands.Connection.StartOk) -> None:
-        self.client_properties = method.client_properties  # type: ignore[assignment]
+        self.client_properties = decoded_table(method.client_properties)
         self.consumer_cancel_notify = client_capability(self.client_properties, "consumer_cancel_notify")
         external_name = self.peer.external_name
         try:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from pamqp.base import Frame as Method
 
 from amqpd.errors import CommandInvalid
+from amqpd.wire.fields import Table
 
 if TYPE_CHECKING:
     from amqpd.protocol.channel import Channel
@@ -35,3 +36,8 @@ def call(channel: Channel, method: Method) -> None:
     if handler is None:
         raise CommandInvalid("unimplemented method")
     handler(channel, method)
+
+
+def decoded_table(table: object) -> Table:
+    """A table of a decoded method: pamqp's classes say that it holds plain values, ours are typed fields."""
+    return cast(Table, table)

@@ -17,6 +17,7 @@ from amqpd.server.session import Session
 from amqpd.server.timekeeper import Timekeeper
 
 BACKLOG = 1024
+LARGE_READ_BYTES = 524288
 NO_SUCH_ADDRESS = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
 GOODBYE_S = 2.0
 """How long clients have to answer connection.close when the broker stops."""
@@ -37,6 +38,7 @@ class Server:
         self.sessions: set[Session] = set()
         # One buffer serves all: what arrives is copied out before anybody else can be read.
         self.read_buffer = memoryview(bytearray(read_size_bytes))
+        self.large_read_buffer = memoryview(bytearray(max(read_size_bytes, LARGE_READ_BYTES)))
         self._timekeeper = Timekeeper(broker.timers)
         self._servers: list[asyncio.Server] = []
         self._all_ended = anyio.Event()

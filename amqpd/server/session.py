@@ -36,6 +36,7 @@ class Session(asyncio.BufferedProtocol):
     def __init__(self, server: Server) -> None:
         self._server = server
         self._loop = server.loop
+        self._buffer = server.read_buffer
         self._reading = False
         self._paused_writing = False
         self._paused_reading = False
@@ -54,12 +55,16 @@ class Session(asyncio.BufferedProtocol):
         server.sessions.add(self)
 
     def get_buffer(self, size_hint: int) -> memoryview:
-        return self._server.read_buffer
+        """Room for what comes next: more of it while a large body arrives, where fairness is not at stake."""
+        server = self._server
+        large = self.connection.awaited_bytes() > len(server.read_buffer)
+        self._buffer = server.large_read_buffer if large else server.read_buffer
+        return self._buffer
 
     def buffer_updated(self, size: int) -> None:
         self._reading = True
         try:
-            self.connection.receive(bytes(self._server.read_buffer[:size]))
+            self.connection.receive(bytes(self._buffer[:size]))
         except Exception as error:
             self._fail(error)
         finally:
@@ -68,7 +73,7 @@ class Session(asyncio.BufferedProtocol):
         if self.connection.ahead_of_consumers:
             self.connection.ahead_of_consumers = False
             self._pause_reading(TURNS_TO_WAIT)
-        elif size == len(self._server.read_buffer):
+        elif size == len(self._buffer):
             self._pause_reading(1)
 
     def eof_received(self) -> None:

@@ -10,6 +10,9 @@ from mypy_extensions import i64
 from amqpd.errors import FrameError
 from amqpd.wire import terms
 
+Octets = bytes | memoryview
+"""Bytes that are only joined or written; a view refers to what was read, so that large ones are not copied."""
+
 FRAME_METHOD: Final = 1
 FRAME_HEADER: Final = 2
 FRAME_BODY: Final = 3
@@ -25,7 +28,7 @@ FRAME_MIN_SIZE: Final = 4096
 
 HEARTBEAT: Final = b"\x08\x00\x00\x00\x00\x00\x00\xce"
 
-_STREAMED_BODY_MIN: Final = 16384
+STREAMED_BODY_MIN: Final = 16384
 """A body frame at least this large is handed over as it arrives instead of being gathered first."""
 
 
@@ -72,6 +75,12 @@ class FrameReader:
         """A copy of the current frame's payload."""
         return self.data[self.payload_start : self.payload_end]
 
+    def payload_view(self) -> Octets:
+        """The current frame's payload, not copied unless it is the smaller part of what arrived with it."""
+        if 2 * (self.payload_end - self.payload_start) < self._end:
+            return self.payload()
+        return memoryview(self.data)[self.payload_start : self.payload_end]
+
     def next(self) -> bool:
         """Step to the next frame; False if it has not arrived yet.
 
@@ -90,7 +99,7 @@ class FrameReader:
         if size > self.frame_max:
             self._refuse_size(size)
         if available < size + FRAME_OVERHEAD:
-            if self.type == FRAME_BODY and size >= _STREAMED_BODY_MIN and available > 7:
+            if self.type == FRAME_BODY and size >= STREAMED_BODY_MIN and available > 7:
                 return self._first_part(size)
             return False
         self.frame_start = start
@@ -158,7 +167,7 @@ class Output:
     """
 
     def __init__(self) -> None:
-        self._chunks: list[bytes] = []
+        self._chunks: list[Octets] = []
         self._large_bytes: i64 = 0
         self.writer = BytesWriter()
 
@@ -170,12 +179,16 @@ class Output:
         """Add bytes, after all that is there."""
         if len(data) < _LARGE:
             self.writer.write(data)
-            return
+        else:
+            self.write_large(data)
+
+    def write_large(self, data: Octets) -> None:
+        """Add something that is better not copied."""
         self._move_writer()
         self._chunks.append(data)
         self._large_bytes += len(data)
 
-    def take(self) -> list[bytes]:
+    def take(self) -> list[Octets]:
         """Return, and forget, everything that waits."""
         self._move_writer()
         chunks = self._chunks

@@ -7,7 +7,7 @@ from pamqp import commands
 from amqpd.broker.consumer import Consumer
 from amqpd.errors import NotAllowed, NotImplementedByBroker
 from amqpd.protocol.channel import Channel
-from amqpd.protocol.dispatch import handles
+from amqpd.protocol.dispatch import decoded_table, handles
 
 
 @handles(commands.Basic.Qos)
@@ -42,7 +42,7 @@ def consume(channel: Channel, method: commands.Basic.Consume) -> None:
         method.no_ack,
         method.exclusive,
         channel.prefetch_count,
-        method.arguments,  # type: ignore[arg-type]
+        decoded_table(method.arguments),
     )
     channel.consumers[consumer.tag] = consumer
     if not method.nowait:

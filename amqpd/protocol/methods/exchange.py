@@ -8,7 +8,7 @@ from amqpd.broker.definitions import ExchangeDeclared
 from amqpd.broker.exchanges import EXCHANGE_TYPES
 from amqpd.errors import AccessRefused, PreconditionFailed
 from amqpd.protocol.channel import Channel, stripped
-from amqpd.protocol.dispatch import handles
+from amqpd.protocol.dispatch import decoded_table, handles
 from amqpd.wire.fields import Table
 
 
@@ -23,7 +23,7 @@ def declare(channel: Channel, method: commands.Exchange.Declare) -> None:
         check_type(method.exchange_type)
         refuse_default_exchange(name)
         channel.allow("configure", "exchange", name)
-        arguments: Table = method.arguments  # type: ignore[assignment]
+        arguments = decoded_table(method.arguments)
         channel.vhost.declare_exchange(
             ExchangeDeclared(
                 name, method.exchange_type, method.durable, method.auto_delete, method.internal, arguments
@@ -48,7 +48,9 @@ def delete(channel: Channel, method: commands.Exchange.Delete) -> None:
 def bind(channel: Channel, method: commands.Exchange.Bind) -> None:
     """Let messages of one exchange go on to another."""
     source, destination = stripped(method.source), stripped(method.destination)
-    bind_destination(channel, source, "exchange", destination, method.routing_key, method.arguments)  # type: ignore[arg-type]
+    bind_destination(
+        channel, source, "exchange", destination, method.routing_key, decoded_table(method.arguments)
+    )
     if not method.nowait:
         channel.send(commands.Exchange.BindOk())
 
@@ -57,7 +59,9 @@ def bind(channel: Channel, method: commands.Exchange.Bind) -> None:
 def unbind(channel: Channel, method: commands.Exchange.Unbind) -> None:
     """Remove such a binding; it need not exist."""
     source, destination = stripped(method.source), stripped(method.destination)
-    unbind_destination(channel, source, "exchange", destination, method.routing_key, method.arguments)  # type: ignore[arg-type]
+    unbind_destination(
+        channel, source, "exchange", destination, method.routing_key, decoded_table(method.arguments)
+    )
     if not method.nowait:
         channel.send(commands.Exchange.UnbindOk())
 

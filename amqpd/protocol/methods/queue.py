@@ -9,7 +9,7 @@ from amqpd.broker.queues.classic import Queue
 from amqpd.broker.vhost import check_not_reserved
 from amqpd.errors import PreconditionFailed
 from amqpd.protocol.channel import Channel, stripped
-from amqpd.protocol.dispatch import handles
+from amqpd.protocol.dispatch import decoded_table, handles
 from amqpd.protocol.methods.exchange import bind_destination, unbind_destination
 
 
@@ -36,9 +36,9 @@ def _declare(channel: Channel, method: commands.Queue.Declare) -> Queue:
     # An exclusive queue ends with its connection, so that durable has no meaning (RabbitMQ 3.10, observed).
     durable = method.durable and not method.exclusive
     owner = channel.connection.owner
-    wanted = QueueDeclared(
-        name, durable, method.auto_delete, owner if method.exclusive else None, method.arguments
-    )  # type: ignore[arg-type]
+    exclusive_to = owner if method.exclusive else None
+    arguments = decoded_table(method.arguments)
+    wanted = QueueDeclared(name, durable, method.auto_delete, exclusive_to, arguments)
     return channel.vhost.declare_queue(wanted, owner)
 
 
@@ -47,7 +47,9 @@ def bind(channel: Channel, method: commands.Queue.Bind) -> None:
     """Bind a queue; with neither queue nor routing key, the queue's name is the key (1.7.2.3)."""
     queue = channel.queue_name(method.queue)
     routing_key = queue if not method.queue and not method.routing_key else method.routing_key
-    bind_destination(channel, stripped(method.exchange), "queue", queue, routing_key, method.arguments)  # type: ignore[arg-type]
+    bind_destination(
+        channel, stripped(method.exchange), "queue", queue, routing_key, decoded_table(method.arguments)
+    )
     if not method.nowait:
         channel.send(commands.Queue.BindOk())
 
@@ -57,7 +59,9 @@ def unbind(channel: Channel, method: commands.Queue.Unbind) -> None:
     """Remove a binding; it need not exist, nor the queue, nor the exchange (RabbitMQ 3.10, observed)."""
     queue = channel.queue_name(method.queue)
     routing_key = queue if not method.queue and not method.routing_key else method.routing_key
-    unbind_destination(channel, stripped(method.exchange), "queue", queue, routing_key, method.arguments)  # type: ignore[arg-type]
+    unbind_destination(
+        channel, stripped(method.exchange), "queue", queue, routing_key, decoded_table(method.arguments)
+    )
     channel.send(commands.Queue.UnbindOk())
 
 
