@@ -53,7 +53,8 @@ class Consumer:
         self.sink = sink
         self.no_ack = no_ack
         self.exclusive = exclusive
-        self.prefetch_count = prefetch_count
+        # Credit limits what is unsettled, and a no-ack consumer settles as it receives.
+        self.prefetch_count: i64 = 0 if no_ack else prefetch_count
         self.arguments = arguments
         self.unacked: i64 = 0
         self.in_ring = False
@@ -61,17 +62,6 @@ class Consumer:
         self.deliver_start = b""
         """What begins each of its deliver frames up to the delivery tag; the sink's own business."""
         self.deliver_start_address_size: i64 = -1
-
-    def has_credit(self) -> bool:
-        """Whether it may get one more message, by its own prefetch and by its sink."""
-        if self.prefetch_count and self.unacked >= self.prefetch_count and not self.no_ack:
-            return False
-        return self.sink.has_room(self)
-
-    def settled(self, count: i64) -> None:
-        """`count` of its deliveries were settled; it may take its turn again."""
-        self.unacked -= count
-        self.resume()
 
     def resume(self) -> None:
         """It may have credit again: let its queue try."""
@@ -97,7 +87,11 @@ class ConsumerRing:
         turns = self._turns
         while turns:
             consumer = turns[0]
-            if not consumer.cancelled and consumer.has_credit():
+            if (
+                (consumer.unacked < consumer.prefetch_count or not consumer.prefetch_count)
+                and not consumer.cancelled
+                and consumer.sink.has_room(consumer)
+            ):
                 if len(turns) > 1:
                     turns.rotate(-1)
                 return consumer

@@ -22,8 +22,8 @@ from amqpd.errors import (
     UnexpectedFrame,
 )
 from amqpd.message import Body, Message, write_content
-from amqpd.protocol import dispatch
 from amqpd.protocol.confirms import Confirms
+from amqpd.protocol.dispatch import call, unchecked
 from amqpd.protocol.route import Route
 from amqpd.protocol.states import (
     BASIC_ACK,
@@ -44,7 +44,6 @@ from amqpd.wire.frames import (
     FRAME_END_OCTET,
     FRAME_HEADER,
     FRAME_METHOD,
-    FRAME_OVERHEAD,
     FrameReader,
     Octets,
     frame,
@@ -64,9 +63,6 @@ REQUEUE_OF_REJECT: Final = 1
 
 ROUTES_REMEMBERED: Final = 4096
 """Addresses a channel remembers the way of; when there are more, it starts anew."""
-
-RUNS_AHEAD_MESSAGES: Final = 2000
-"""How far publishers may be ahead of consumers before they are asked to wait a little."""
 
 LAST_TAG: Final = (1 << 63) - 1
 CONTENT_HEADER_MIN: Final = 12
@@ -101,10 +97,9 @@ class Channel(Sink):
         self._address = b""
         self._publish_bits: i64 = 0
         self._header = b""
+        self._checked_header = b""
         self._body_size: i64 = 0
         self._body = Body()
-        self._header_start: i64 = 0
-        self._header_feed: i64 = 0
 
     # What the client sends
 
@@ -137,18 +132,18 @@ class Channel(Sink):
         if method_id == BASIC_PUBLISH:
             self._begin_publish(reader)
         elif method_id == BASIC_ACK and size == 13:
-            multiple = (i64(reader.data[start + 12]) & MULTIPLE) != 0
+            multiple = (reader.data[start + 12] & MULTIPLE) != 0
             self.settle(read_i64_be(reader.data, start + 4), multiple, False)
         elif method_id == BASIC_NACK and size == 13:
             bits: i64 = reader.data[start + 12]
             multiple = (bits & MULTIPLE) != 0
             self.settle(read_i64_be(reader.data, start + 4), multiple, (bits & REQUEUE_OF_NACK) != 0)
         elif method_id == BASIC_REJECT and size == 13:
-            requeue = (i64(reader.data[start + 12]) & REQUEUE_OF_REJECT) != 0
+            requeue = (reader.data[start + 12] & REQUEUE_OF_REJECT) != 0
             self.settle(read_i64_be(reader.data, start + 4), False, requeue)
         else:
             self.connection.method_id = 0
-            dispatch.call(self, decode_method(reader.payload()))
+            call(self, decode_method(reader.payload()))
 
     def _receive_while_closing(self, reader: FrameReader) -> None:
         if reader.type != FRAME_METHOD or reader.payload_end - reader.payload_start < 4:
@@ -164,15 +159,23 @@ class Channel(Sink):
 
     def _begin_publish(self, reader: FrameReader) -> None:
         data = reader.data
-        exchange_at = reader.payload_start + 6
-        last = reader.payload_end - 1
+        exchange_at: i64 = reader.payload_start + 6
+        last: i64 = reader.payload_end - 1
         if exchange_at < last:
-            routing_key_at: i64 = exchange_at + 1 + i64(data[exchange_at])
-            if routing_key_at < last and routing_key_at + 1 + i64(data[routing_key_at]) == last:
-                self._address = data[exchange_at:last]
-                self._publish_bits = data[last]
-                self.state = CHANNEL_HEADER
-                return
+            size: i64 = data[exchange_at]
+            routing_key_at: i64 = exchange_at + 1 + size
+            if routing_key_at < last:
+                size = data[routing_key_at]
+                if routing_key_at + 1 + size == last:
+                    self._address = data[exchange_at:last]
+                    self._publish_bits = data[last]
+                    if reader.next_content():
+                        self._header = reader.payload()
+                        self._body_size = reader.body_size
+                        self._finish_publish(data[reader.frame_start : reader.position], None)
+                    else:
+                        self.state = CHANNEL_HEADER
+                    return
         decode_method(reader.payload())  # raises, as for any method that can't be decoded
         raise InternalError()
 
@@ -198,8 +201,6 @@ class Channel(Sink):
         if size < 0 or size > self.connection.parameters.max_message_size_bytes:
             self._refuse_size(size)
         self._body_size = size
-        self._header_start = reader.frame_start
-        self._header_feed = reader.feeds
         if size == 0:
             self._finish_publish(frame(FRAME_HEADER, self.id, self._header), None)
         else:
@@ -214,20 +215,9 @@ class Channel(Sink):
         size: i64 = reader.payload_end - reader.payload_start
         if reader.type != FRAME_BODY or self._body.size + size > self._body_size:
             raise UnexpectedFrame("expected content body, got non content body frame instead")
-        if size == self._body_size and self._is_contiguous(reader):
-            self._finish_publish(reader.data[self._header_start : reader.position], None)
-            return
         self._body.add(reader)
         if self._body.size == self._body_size:
             self._finish_publish(b"", self._body.take())
-
-    def _is_contiguous(self, reader: FrameReader) -> bool:
-        """Whether the header frame and this whole body frame stand side by side in the reader."""
-        return (
-            reader.feeds == self._header_feed
-            and reader.frame_start == self._header_start + len(self._header) + FRAME_OVERHEAD
-            and reader.payload_end < reader.position
-        )
 
     def _finish_publish(self, frames: bytes, pieces: list[Octets] | None) -> None:
         """The content is complete: check it in RabbitMQ's order, and send it on its way."""
@@ -235,17 +225,14 @@ class Channel(Sink):
         self.connection.method_id = BASIC_PUBLISH
         if self._publish_bits & IMMEDIATE:
             raise NotImplementedByBroker("immediate=true")
+        if self._body_size > self.connection.parameters.max_message_size_bytes:
+            self._refuse_size(self._body_size)
         message = Message(self._address, self._header, self._body_size, frames, self.id, pieces)
         route = self._routes.get(self._address)
         if route is None or route.topology != self.vhost.topology:
             route = self._find_route(message)
-        try:
-            flags = check_properties(self._header)
-        except MalformedProperties:
-            self.connection.method_id = 0
-            raise InternalError() from None
-        if flags & USER_ID_FLAG:
-            self._check_user_id(message)
+        if self._header != self._checked_header:
+            self._check_header(message)
         queues = route.queues
         if queues is None:
             queues = self.vhost.route(route.exchange, route.routing_key, message)
@@ -275,6 +262,17 @@ class Channel(Sink):
         self._routes[message.address] = route
         return route
 
+    def _check_header(self, message: Message) -> None:
+        """Check the properties; the same header need not be checked twice in a row."""
+        try:
+            flags = check_properties(message.header)
+        except MalformedProperties:
+            self.connection.method_id = 0
+            raise InternalError() from None
+        if flags & USER_ID_FLAG:
+            self._check_user_id(message)
+        self._checked_header = message.header
+
     def _check_user_id(self, message: Message) -> None:
         user = self.connection.user_logged_in()
         user_id = decode_properties(message.header).user_id
@@ -290,14 +288,18 @@ class Channel(Sink):
                 self._return(message)
             return
         for queue in queues:
-            queue.publish(message)
-            if queue.runs_ahead(RUNS_AHEAD_MESSAGES):
-                self.connection.ahead_of_consumers = True
+            if queue.publish(message):
+                self.connection.wait_for(queue)
 
     def _return(self, message: Message) -> None:
-        self.send_with_content(
-            commands.Basic.Return(312, "NO_ROUTE", message.exchange(), message.routing_key()), message
+        method = unchecked(
+            commands.Basic.Return,
+            reply_code=312,
+            reply_text="NO_ROUTE",
+            exchange=message.exchange(),
+            routing_key=message.routing_key(),
         )
+        self.send_with_content(method, message)
 
     def send_confirms(self) -> None:
         """Confirm everything that may be confirmed, with as few frames as possible."""
@@ -399,7 +401,7 @@ class Channel(Sink):
     def has_room(self, consumer: Consumer) -> bool:
         """Whether the shared credit and the connection's output allow one more delivery."""
         connection = self.connection
-        if connection.is_congested():
+        if connection.congested:
             connection.stalled.append(consumer)
             return False
         limit = self.global_prefetch_count
@@ -423,7 +425,7 @@ class Channel(Sink):
         writer.write(address)
         writer.append(FRAME_END_OCTET)
         write_content(connection.output, message, self.id, connection.frame_max)
-        connection.wake()
+        connection.wrote()
 
     def _begin_deliver(self, consumer: Consumer, address_size: i64) -> None:
         """Make what every deliver frame to this consumer begins with, for addresses of this size."""
@@ -458,7 +460,7 @@ class Channel(Sink):
         writer.append(FRAME_END_OCTET)
         connection = self.connection
         write_content(connection.output, message, self.id, connection.frame_max)
-        connection.wake()
+        connection.wrote()
 
     def consumer_cancelled(self, consumer: Consumer) -> None:
         """Tell the client, if it can hear it, that its consumer ended with its queue."""
@@ -477,7 +479,7 @@ class Channel(Sink):
         self.connection.output.write(frame(FRAME_METHOD, self.id, encode_method(method)))
         connection = self.connection
         write_content(connection.output, message, self.id, connection.frame_max)
-        connection.wake()
+        connection.wrote()
 
     # What handlers ask
 

@@ -24,7 +24,7 @@ from amqpd.auth.permissions import Permissions
 from amqpd.auth.users import LoginRefused, User, Users
 from amqpd.broker.broker import Broker
 from amqpd.broker.consumer import Consumer
-from amqpd.broker.queues.classic import Owner
+from amqpd.broker.queues.classic import Owner, Publisher, Queue
 from amqpd.broker.vhost import VirtualHost
 from amqpd.clock import Timer
 from amqpd.errors import (
@@ -103,7 +103,7 @@ CLOSE_TIMEOUT_S: Final = 30.0
 
 
 @final
-class Connection:
+class Connection(Publisher):
     """One AMQP connection: bytes in by `receive`, bytes out by `take_output`; no clock but the broker's timers."""
 
     def __init__(
@@ -130,13 +130,15 @@ class Connection:
         """Whom this connection's exclusive queues belong to."""
         self.confirming: list[Channel] = []
         """Channels with confirms to send when all that was received is worked through."""
-        self.ahead_of_consumers = False
-        """Set when this connection publishes faster than consumers take; the shell then reads it less."""
         self.stalled: list[Consumer] = []
         """Consumers that got no delivery because the output was full."""
         self.output = Output()
         self.unwritten_bytes: i64 = 0
-        """Bytes that were taken from the output and that the shell has not written yet; the shell's to set."""
+        """Bytes that were taken from the output and that the shell had not written when it last said so."""
+        self.waits_for: Queue | None = None
+        """The queue whose consumers have fallen behind this connection's publishing."""
+        self.congested = False
+        """Whether so much output waits that deliveries must stop."""
         self.received_bytes = 0
         self.taken_bytes = 0
         self._reader = FrameReader()
@@ -180,19 +182,37 @@ class Connection:
         self.taken_bytes += self.output.size()
         return self.output.take()
 
-    def wake(self) -> None:
+    def wait_for(self, queue: Queue) -> None:
+        """This connection publishes faster than the queue's consumers take: hear it again when they catch up."""
+        if self.waits_for is None:
+            self.waits_for = queue
+            queue.add_waiting(self)
+            self.transport.pause_publisher(queue)
+
+    def stop_waiting(self) -> None:
+        """It has waited long enough."""
+        if self.waits_for is not None:
+            self.waits_for.remove_waiting(self)
+            self.waits_for = None
+
+    def go_on(self) -> None:
+        """The queue that this connection waited for has drained."""
+        self.waits_for = None
+        self.transport.resume_publisher()
+
+    def wrote(self) -> None:
         """Something was written to the output."""
         if not self._woken:
             self._woken = True
             self.transport.output_ready()
+        if self.unwritten_bytes + self.output.size() >= self.parameters.output_max_bytes:
+            self.congested = True
 
-    def is_congested(self) -> bool:
-        """Whether so much output waits that deliveries must stop."""
-        return self.unwritten_bytes + self.output.size() >= self.parameters.output_max_bytes
-
-    def output_drained(self) -> None:
-        """The shell has written what it took: consumers that had to wait may go on."""
-        if self.stalled:
+    def output_drained(self, unwritten_bytes: i64) -> None:
+        """The shell has written what it took, but for so many bytes: consumers that had to wait may go on."""
+        self.unwritten_bytes = unwritten_bytes
+        self.congested = unwritten_bytes + self.output.size() >= self.parameters.output_max_bytes
+        if self.stalled and not self.congested:
             stalled = self.stalled
             self.stalled = []
             for consumer in stalled:
@@ -200,7 +220,9 @@ class Connection:
 
     def disconnected(self) -> None:
         """The stream is gone, whoever ended it."""
-        if self.state != CLOSED:
+        if self.state == AWAITING_HEADER:
+            self._tell("debug", "client closed before it said anything", {})
+        elif self.state != CLOSED:
             self._tell("warning", "client unexpectedly closed the connection", {})
         self._end()
 
@@ -224,7 +246,7 @@ class Connection:
         if version is None:
             self._tell("error", "protocol header refused", {"header": repr(self._header)})
             self.output.write(PROTOCOL_HEADER)
-            self.wake()
+            self.wrote()
             self._hang_up()
             return b""
         self.state = STARTING
@@ -247,13 +269,12 @@ class Connection:
             while reader.next():
                 self._receive_frame(reader)
             return True
-        except FrameError as error:
-            self.method_id = 0
-            self._answer(error)
         except AmqpError as error:
+            if isinstance(error, FrameError):
+                self.method_id = 0
             self._answer(error)
-        except MethodError as error:
-            self._answer_undecodable(error)
+        except MethodError as undecodable:
+            self._answer_undecodable(undecodable)
         return self._ignoring
 
     def _receive_frame(self, reader: FrameReader) -> None:
@@ -457,7 +478,7 @@ class Connection:
     def _send_heartbeat(self, written_bytes: int) -> None:
         if self._written_bytes() == written_bytes:
             self.output.write(HEARTBEAT)
-            self.wake()
+            self.wrote()
         self._send_heartbeat_after(self._written_bytes())
 
     def _expect_traffic_after(self, received_bytes: int, silent_intervals: int) -> None:
@@ -480,7 +501,7 @@ class Connection:
     def send(self, channel_id: i64, method: Method) -> None:
         """Send one method frame."""
         self.output.write(frame(FRAME_METHOD, channel_id, encode_method(method)))
-        self.wake()
+        self.wrote()
 
     def _answer(self, error: AmqpError) -> None:
         """Close what the error's reply code says: the channel, the connection, or the stream without a word."""
@@ -579,6 +600,7 @@ class Connection:
         self.channels = {}
         self._last_channel = None
         self.stalled = []
+        self.stop_waiting()
         for channel in channels.values():
             if channel.state != CHANNEL_CLOSING:
                 channel.state = CHANNEL_CLOSING

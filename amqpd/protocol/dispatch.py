@@ -38,6 +38,14 @@ def call(channel: Channel, method: Method) -> None:
     handler(channel, method)
 
 
+def unchecked(method: type[Any], **attributes: object) -> Method:
+    """A method to send, made without pamqp's checks: it refuses names that RabbitMQ allows."""
+    made: Method = object.__new__(method)
+    for name, value in attributes.items():
+        setattr(made, name, value)
+    return made
+
+
 def decoded_table(table: object) -> Table:
     """A table of a decoded method: pamqp's classes say that it holds plain values, ours are typed fields."""
     return cast(Table, table)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from mypy_extensions import i64, mypyc_attr
 
 from amqpd import __version__
+from amqpd.broker.queues.classic import Queue
 from amqpd.wire.fields import Field, Table, table_of
 
 CAPABILITIES: dict[str, object] = {
@@ -72,6 +73,14 @@ class Transport:
 
     def output_ready(self) -> None:
         """There is output to take; asked once until it is taken."""
+        raise NotImplementedError
+
+    def pause_publisher(self, queue: Queue) -> None:
+        """Read nothing until `resume_publisher`, or for a short while: it publishes too fast for this queue."""
+        raise NotImplementedError
+
+    def resume_publisher(self) -> None:
+        """Read again."""
         raise NotImplementedError
 
     def close(self) -> None:

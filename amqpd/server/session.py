@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
-from collections.abc import Callable
+import time
 from typing import TYPE_CHECKING, cast
 
+from amqpd.broker.queues.classic import Queue
 from amqpd.protocol.connection import Connection
 from amqpd.protocol.parameters import Peer, Transport
 
@@ -23,8 +24,17 @@ WRITE_BUFFER_HIGH_BYTES = 131072
 REPLIES_MAX_BYTES = 67108864
 """A client that asks and never reads is not heard any more when this much output waits for it."""
 
-TURNS_TO_WAIT = 4
-"""Turns of the event loop that a publisher waits when its consumers have fallen behind."""
+# A publisher whose consumers have fallen behind waits until they have caught up, but not for longer than a few
+# times what its last bytes took to work through. Consumers that make little of it are slow for good, and the
+# next waits are left out, more and more of them, so that a burst is not published at the pace of its consumers.
+WAIT_FACTOR = 4
+SLOW_CONSUMERS_MESSAGES = 50
+WAITS_LEFT_OUT_MAX = 64
+
+# Why a session does not read; it reads when there is no reason left.
+OTHERS_TURN = 1
+PUBLISHES_TOO_FAST = 2
+NEVER_READS = 4
 
 ABORT_S = 5.0
 """How long the last output may take to be read by the peer after we have closed."""
@@ -39,7 +49,11 @@ class Session(asyncio.BufferedProtocol):
         self._buffer = server.read_buffer
         self._reading = False
         self._paused_writing = False
-        self._paused_reading = False
+        self._not_reading = 0
+        self._behind: Queue | None = None
+        self._wait: asyncio.TimerHandle | None = None
+        self._left_out = 0
+        self._waits_to_leave_out = 0
         self._closing = False
         self._flush_is_due = False
 
@@ -63,6 +77,7 @@ class Session(asyncio.BufferedProtocol):
 
     def buffer_updated(self, size: int) -> None:
         self._reading = True
+        started_s = time.perf_counter()
         try:
             self.connection.receive(bytes(self._buffer[:size]))
         except Exception as error:
@@ -70,11 +85,13 @@ class Session(asyncio.BufferedProtocol):
         finally:
             self._reading = False
         self.flush()
-        if self.connection.ahead_of_consumers:
-            self.connection.ahead_of_consumers = False
-            self._pause_reading(TURNS_TO_WAIT)
-        elif size == len(self._buffer):
-            self._pause_reading(1)
+        if self._behind is not None:
+            self._wait_for_consumers(self._behind, time.perf_counter() - started_s)
+        if size == len(self._buffer):
+            self._stop_reading(OTHERS_TURN)
+            self._loop.call_soon(self._read_again, OTHERS_TURN)
+        if self.connection.output.size() > REPLIES_MAX_BYTES:
+            self._stop_reading(NEVER_READS)
 
     def eof_received(self) -> None:
         """The peer sends no more: what is left is written, and the stream closed."""
@@ -85,8 +102,8 @@ class Session(asyncio.BufferedProtocol):
     def resume_writing(self) -> None:
         self._paused_writing = False
         self.flush()
-        if self._paused_reading and self.connection.output.size() < REPLIES_MAX_BYTES:
-            self._resume_reading()
+        if self._not_reading & NEVER_READS and self.connection.output.size() < REPLIES_MAX_BYTES:
+            self._read_again(NEVER_READS)
 
     def connection_lost(self, error: Exception | None) -> None:
         self._closing = True
@@ -110,7 +127,6 @@ class Session(asyncio.BufferedProtocol):
         """Hand the output to the event loop, unless it still holds too much."""
         connection = self.connection
         if self._paused_writing or self._transport.is_closing():
-            connection.unwritten_bytes = self._transport.get_write_buffer_size()
             return
         if connection.output.size():
             chunks = connection.take_output()
@@ -118,29 +134,53 @@ class Session(asyncio.BufferedProtocol):
                 self._transport.write(chunks[0])
             else:
                 self._transport.writelines(chunks)
-        connection.unwritten_bytes = self._transport.get_write_buffer_size()
-        if not self._paused_writing:
-            connection.output_drained()
+        # Where the loop has paused us meanwhile, it tells us when it has written.
+        connection.output_drained(self._transport.get_write_buffer_size())
 
     # Reading
 
-    def _pause_reading(self, turns: int) -> None:
-        """Let the others have their turn: hear nothing more for some turns of the event loop."""
-        if not self._paused_reading and not self._transport.is_closing():
-            self._paused_reading = True
+    def _stop_reading(self, reason: int) -> None:
+        if not self._not_reading and not self._transport.is_closing():
             self._transport.pause_reading()
-            self._wait_turns(turns)
+        self._not_reading |= reason
 
-    def _wait_turns(self, turns: int) -> None:
-        if turns:
-            self._loop.call_soon(self._wait_turns, turns - 1)
-        elif self.connection.output.size() < REPLIES_MAX_BYTES:
-            self._resume_reading()
-
-    def _resume_reading(self) -> None:
-        self._paused_reading = False
-        if not self._transport.is_closing():
+    def _read_again(self, reason: int) -> None:
+        if self._not_reading == reason and not self._transport.is_closing():
             self._transport.resume_reading()
+        self._not_reading &= ~reason
+
+    def pause_publisher(self, queue: Queue) -> None:
+        """Consumers have fallen behind what this client publishes: let them catch up."""
+        if self._waits_to_leave_out:
+            self._waits_to_leave_out -= 1
+            self.connection.stop_waiting()
+        else:
+            self._behind = queue
+
+    def _wait_for_consumers(self, queue: Queue, worked_s: float) -> None:
+        self._behind = None
+        self._stop_reading(PUBLISHES_TOO_FAST)
+        self._wait = self._loop.call_later(WAIT_FACTOR * worked_s, self._waited, queue, queue.delivered())
+
+    def resume_publisher(self) -> None:
+        """They have caught up."""
+        self._behind = None
+        self._left_out = 0
+        if self._wait is not None:
+            self._wait.cancel()
+            self._wait = None
+            self._read_again(PUBLISHES_TOO_FAST)
+
+    def _waited(self, queue: Queue, delivered_before: int) -> None:
+        """They have not, and the publisher has waited long enough."""
+        self._wait = None
+        self.connection.stop_waiting()
+        if queue.delivered() - delivered_before < SLOW_CONSUMERS_MESSAGES:
+            self._left_out = min(2 * self._left_out + 1, WAITS_LEFT_OUT_MAX)
+        else:
+            self._left_out = 0
+        self._waits_to_leave_out = self._left_out
+        self._read_again(PUBLISHES_TOO_FAST)
 
     # Ending
 
@@ -170,8 +210,19 @@ class _Carrier(Transport):
     """The face that a session shows to its connection."""
 
     def __init__(self, session: Session) -> None:
-        self.output_ready: Callable[[], None] = session.output_ready
-        self.close: Callable[[], None] = session.close
+        self._session = session
+
+    def output_ready(self) -> None:
+        self._session.output_ready()
+
+    def pause_publisher(self, queue: Queue) -> None:
+        self._session.pause_publisher(queue)
+
+    def resume_publisher(self) -> None:
+        self._session.resume_publisher()
+
+    def close(self) -> None:
+        self._session.close()
 
 
 def peer_of(transport: asyncio.BaseTransport) -> Peer:

@@ -491,6 +491,14 @@ def equivalent(a: Field, b: Field) -> bool:
     return one == other
 
 
+def likeness(field: Field) -> tuple[str, object]:
+    """A hashable value that is the same for any two fields that are `equivalent`: an index can find them by it."""
+    value = field.value
+    if isinstance(value, (dict, list)):
+        return "composite", None
+    return _FAMILIES.get(field.type, ""), _bytes_value(value)
+
+
 def same_argument(a: Field, b: Field) -> bool:
     """Whether a redeclaration's argument `b` agrees with `a` (RabbitMQ 3.10, observed).
 

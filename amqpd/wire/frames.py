@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final, final
 
-from librt.strings import BytesWriter, read_i32_be
+from librt.strings import BytesWriter, read_i32_be, read_i64_be
 from mypy_extensions import i64
 
 from amqpd.errors import FrameError
@@ -27,6 +27,9 @@ FRAME_MIN_SIZE: Final = 4096
 """Every peer must accept frames this large, and none larger before tuning (4.2.2)."""
 
 HEARTBEAT: Final = b"\x08\x00\x00\x00\x00\x00\x00\xce"
+
+_CONTENT_MIN: Final = 30  # a header frame without properties and an empty body frame
+_BASIC_CLASS_AND_NO_WEIGHT: Final = 60 << 16
 
 STREAMED_BODY_MIN: Final = 16384
 """A body frame at least this large is handed over as it arrives instead of being gathered first."""
@@ -58,6 +61,7 @@ class FrameReader:
         self.frame_start: i64 = 0
         self.payload_start: i64 = 0
         self.payload_end: i64 = 0
+        self.body_size: i64 = 0
         self._end: i64 = 0
         self._body_left: i64 = 0
 
@@ -90,12 +94,16 @@ class FrameReader:
             return self._next_part()
         start = self.position
         available: i64 = self._end - start
-        if available < 7:
-            return False
         data = self.data
-        size = i64(read_i32_be(data, start + 3)) & 0xFFFFFFFF
-        self.type = data[start]
-        self.channel_id = (i64(data[start + 1]) << 8) | i64(data[start + 2])
+        if available < FRAME_OVERHEAD:
+            if available < FRAME_OVERHEAD - 1:
+                return False
+            # The size is there already, and must be refused if it is too large.
+            data = data + b"\x00"
+        head = read_i64_be(data, start)
+        size: i64 = (head >> 8) & 0xFFFFFFFF
+        self.type = (head >> 56) & 0xFF
+        self.channel_id = (head >> 40) & 0xFFFF
         if size > self.frame_max:
             self._refuse_size(size)
         if available < size + FRAME_OVERHEAD:
@@ -109,6 +117,46 @@ class FrameReader:
         self.position = end + 1
         if data[end] != FRAME_END_OCTET:
             self._refuse_end(data[end])
+        return True
+
+    def next_content(self) -> bool:
+        """Step over a content header and its body in one go, if that is what follows on this channel.
+
+        After a True, `data[payload_start:payload_end]` is the header's payload, `data[frame_start:position]`
+        both frames, and `body_size` is set. After a False nothing has happened: the content is in more or fewer
+        than one body frame, has not arrived whole, or is wrong, and `next` will find out.
+        """
+        start = self.position
+        data = self.data
+        if self._end - start < _CONTENT_MIN:
+            return False
+        head = read_i64_be(data, start)
+        size: i64 = (head >> 8) & 0xFFFFFFFF
+        body_at: i64 = start + size + FRAME_OVERHEAD
+        if (
+            head >> 40 != (FRAME_HEADER << 16) | self.channel_id
+            or size > self.frame_max
+            or body_at + FRAME_OVERHEAD > self._end
+            or data[body_at - 1] != FRAME_END_OCTET
+            or read_i32_be(data, start + 7) != _BASIC_CLASS_AND_NO_WEIGHT
+        ):
+            return False
+        head = read_i64_be(data, body_at)
+        body_size: i64 = (head >> 8) & 0xFFFFFFFF
+        end: i64 = body_at + body_size + FRAME_OVERHEAD
+        if (
+            head >> 40 != (FRAME_BODY << 16) | self.channel_id
+            or body_size != read_i64_be(data, start + 11)
+            or body_size > self.frame_max
+            or end > self._end
+            or data[end - 1] != FRAME_END_OCTET
+        ):
+            return False
+        self.frame_start = start
+        self.payload_start = start + 7
+        self.payload_end = body_at - 1
+        self.position = end
+        self.body_size = body_size
         return True
 
     def _first_part(self, size: i64) -> bool:
@@ -152,8 +200,9 @@ class FrameReader:
 
 
 def method_id_at(data: bytes, position: i64) -> i64:
-    """Class and method id of a method frame's payload, as one number: (class-id << 16) | method-id."""
-    return i64(read_i32_be(data, position)) & 0xFFFFFFFF
+    """The payload's first four octets as one number: (class-id << 16) | method-id, or a header's weight."""
+    # Read together with the frame's size before it, because a conversion would cost more.
+    return read_i64_be(data, position - 4) & 0xFFFFFFFF
 
 
 _LARGE: Final = 16384

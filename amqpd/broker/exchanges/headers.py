@@ -2,31 +2,92 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
-from amqpd.broker.binding import Destination
+from amqpd.broker.binding import Binding, BindingKey, Destination
 from amqpd.broker.exchange import Exchange
 from amqpd.errors import PreconditionFailed
 from amqpd.message import Message
 from amqpd.wire import terms
-from amqpd.wire.fields import TYPE_NAMES, Field, Table, equivalent, plain
+from amqpd.wire.fields import TYPE_NAMES, Field, Table, equivalent, likeness, plain
 from amqpd.wire.properties import decode_properties
 
 NO_HEADERS: Table = {}
+NO_BINDINGS: dict[BindingKey, Destination] = {}
+
+
+class Requirement:
+    """What one binding asks of a message's headers."""
+
+    def __init__(self, arguments: Table) -> None:
+        match = arguments.get("x-match")
+        with_x, self.any = X_MATCH[str(match.value) if match is not None else "all"]
+        self.wanted: Table = {
+            name: wanted
+            for name, wanted in arguments.items()
+            if name != "x-match" and (with_x or not name.startswith("x-"))
+        }
+
+    def fits(self, headers: Table) -> bool:
+        """Whether the headers have all, or any, of what is wanted."""
+        if self.any:
+            return any(_has(headers, name, wanted) for name, wanted in self.wanted.items())
+        return all(_has(headers, name, wanted) for name, wanted in self.wanted.items())
+
+
+IndexKey = tuple[str, str, object]
+"""A header's name and its likeness; a void argument, which asks for presence alone, has the likeness of none."""
+
+NOTHING_WANTED: IndexKey = ("", "", None)
 
 
 class Headers(Exchange):
-    """A binding matches when the message's headers have what its arguments ask for (3.1.3.4)."""
+    """A binding matches when the message's headers have what its arguments ask for (3.1.3.4).
+
+    Bindings are found by the headers they want, so that the work grows with the headers of the message
+    and with what they match, not with all bindings there are.
+    """
 
     exchange_type = "headers"
     routes_by_content = True
 
+    def __init__(
+        self, name: str, vhost: str, durable: bool, auto_delete: bool, internal: bool, arguments: Table
+    ) -> None:
+        super().__init__(name, vhost, durable, auto_delete, internal, arguments)
+        self._requirements: dict[BindingKey, tuple[Requirement, list[IndexKey]]] = {}
+        self._by_header: dict[IndexKey, dict[BindingKey, Destination]] = {}
+
     def matches(self, routing_key: str, message: Message) -> list[Destination]:
-        """Compare with every binding, as RabbitMQ does: nothing else can decide it."""
+        """Look up what each header could match, then check the whole requirement."""
         headers = decode_properties(message.header).headers or NO_HEADERS
+        candidates = dict(self._by_header.get(NOTHING_WANTED, NO_BINDINGS))
+        for name, value in headers.items():
+            family, like = likeness(value)
+            candidates.update(self._by_header.get((name, family, like), NO_BINDINGS))
+            candidates.update(self._by_header.get((name, PRESENCE, None), NO_BINDINGS))
         return [
-            binding.destination for binding in self.bindings.values() if _fits(binding.arguments, headers)
+            destination for key, destination in candidates.items() if self._requirements[key][0].fits(headers)
         ]
+
+    def _index(self, binding: Binding) -> None:
+        requirement = Requirement(binding.arguments)
+        keys = [_index_key(name, wanted) for name, wanted in requirement.wanted.items()]
+        if not requirement.any:
+            # All must match, so one is enough to be found by: the one that finds the fewest others.
+            keys = [min(keys, key=self._bindings_found_by)] if keys else [NOTHING_WANTED]
+        self._requirements[binding.key] = requirement, keys
+        for key in keys:
+            self._by_header.setdefault(key, {})[binding.key] = binding.destination
+
+    def _unindex(self, binding: Binding) -> None:
+        _requirement, keys = self._requirements.pop(binding.key)
+        for key in keys:
+            found = self._by_header[key]
+            del found[binding.key]
+            if not found:
+                del self._by_header[key]
+
+    def _bindings_found_by(self, key: IndexKey) -> int:
+        return len(self._by_header.get(key, NO_BINDINGS))
 
     def check_binding(self, arguments: Table) -> None:
         """Raise PreconditionFailed (406) unless x-match is absent or one of the four words."""
@@ -43,23 +104,25 @@ class Headers(Exchange):
             )
 
 
-def _fits(arguments: Table, headers: Table) -> bool:
-    match = arguments.get("x-match")
-    with_x, combine = X_MATCH[str(match.value) if match is not None else "all"]
-    wanted = [name for name in arguments if name != "x-match" and (with_x or not name.startswith("x-"))]
-    return combine(_has(headers, name, arguments[name]) for name in wanted)
-
-
 def _has(headers: Table, name: str, wanted: Field) -> bool:
     """A void argument asks for presence alone (RabbitMQ 3.10, observed)."""
     present = headers.get(name)
     return present is not None and (wanted.type == "V" or equivalent(wanted, present))
 
 
-X_MATCH: dict[str, tuple[bool, Callable[..., bool]]] = {
-    "all": (False, all),
-    "any": (False, any),
-    "all-with-x": (True, all),
-    "any-with-x": (True, any),
+def _index_key(name: str, wanted: Field) -> IndexKey:
+    if wanted.type == "V":
+        return name, PRESENCE, None
+    family, like = likeness(wanted)
+    return name, family, like
+
+
+PRESENCE = "presence"
+
+X_MATCH: dict[str, tuple[bool, bool]] = {
+    "all": (False, False),
+    "any": (False, True),
+    "all-with-x": (True, False),
+    "any-with-x": (True, True),
 }
-"""Each word of x-match: whether arguments that start with x- count, and how matches combine."""
+"""Each word of x-match: whether arguments that start with x- count, and whether any of them is enough."""

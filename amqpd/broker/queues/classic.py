@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import heapq
 from collections import deque
-from typing import final
+from typing import Final, final
 
-from mypy_extensions import i64
+from mypy_extensions import i64, mypyc_attr
 
 from amqpd.broker.binding import Destination
 from amqpd.broker.consumer import Consumer, ConsumerRing
@@ -14,6 +14,21 @@ from amqpd.broker.unacked import Delivery
 from amqpd.errors import AccessRefused, ResourceLocked
 from amqpd.message import Message
 from amqpd.wire.fields import Table
+
+RUNS_AHEAD_MESSAGES: Final = 2000
+"""How far publishers may be ahead of consumers before they are asked to wait a little."""
+
+CAUGHT_UP_MESSAGES: Final = 1000
+"""When consumers are no further behind than this, publishers that wait go on."""
+
+
+@mypyc_attr(allow_interpreted_subclasses=True)
+class Publisher:
+    """Whoever publishes, and can wait until consumers have caught up."""
+
+    def go_on(self) -> None:
+        """The queue that it waited for has drained."""
+        raise NotImplementedError
 
 
 @final
@@ -56,30 +71,43 @@ class Queue(Destination):
         self._returned: list[tuple[int, Message]] = []
         self._next_position: i64 = 0
         self._ring = ConsumerRing()
+        self._waiting: dict[Publisher, None] = {}
 
     def ready(self) -> int:
         """How many messages could be delivered now."""
         return len(self._fresh) + len(self._returned)
-
-    def runs_ahead(self, limit: i64) -> bool:
-        """Whether consumers have fallen more than `limit` messages behind publishers."""
-        return len(self._fresh) > limit and len(self.consumers) > 0
 
     def check_owner(self, owner: Owner) -> None:
         """Raise ResourceLocked (405) if the queue is exclusive to someone else."""
         if self.owner is not None and self.owner is not owner:
             raise locked(self)
 
-    def publish(self, message: Message) -> None:
-        """Take a message: to a consumer at once if one waits, else to the end of the queue."""
+    def delivered(self) -> int:
+        """How many messages have left for the first time since the queue was made."""
+        return self._next_position
+
+    def add_waiting(self, publisher: Publisher) -> None:
+        """Let a publisher hear (`go_on`) when consumers have caught up."""
+        self._waiting[publisher] = None
+
+    def remove_waiting(self, publisher: Publisher) -> None:
+        """It waits no more."""
+        self._waiting.pop(publisher, None)
+
+    def publish(self, message: Message) -> bool:
+        """Take a message: to a consumer at once if one waits, else to the end of the queue.
+
+        True if consumers have fallen so far behind that the publisher had better wait a little.
+        """
         if not self._fresh and not self._returned:
             consumer = self._ring.next()
             if consumer is not None:
                 position = self._next_position
                 self._next_position = position + 1
                 self._hand(consumer, message, position, False)
-                return
+                return False
         self._fresh.append(message)
+        return len(self._fresh) > RUNS_AHEAD_MESSAGES and len(self.consumers) > 0
 
     def get(self) -> tuple[Message, int, bool] | None:
         """Take the first ready message: the message, its position, and whether it was delivered before.
@@ -158,6 +186,14 @@ class Queue(Destination):
                 position = self._next_position
                 self._next_position += 1
                 self._hand(consumer, self._fresh.popleft(), position, False)
+            if self._waiting and len(self._fresh) < CAUGHT_UP_MESSAGES:
+                self._release_waiting()
+
+    def _release_waiting(self) -> None:
+        waiting = self._waiting
+        self._waiting = {}
+        for publisher in waiting:
+            publisher.go_on()
 
     def _hand(self, consumer: Consumer, message: Message, position: i64, redelivered: bool) -> None:
         if not consumer.no_ack:

@@ -9,7 +9,7 @@ from amqpd.broker.queues.classic import Queue
 from amqpd.broker.vhost import check_not_reserved
 from amqpd.errors import PreconditionFailed
 from amqpd.protocol.channel import Channel, stripped
-from amqpd.protocol.dispatch import decoded_table, handles
+from amqpd.protocol.dispatch import decoded_table, handles, unchecked
 from amqpd.protocol.methods.exchange import bind_destination, unbind_destination
 
 
@@ -23,7 +23,14 @@ def declare(channel: Channel, method: commands.Queue.Declare) -> None:
         queue = _declare(channel, method)
     channel.last_queue = queue.name
     if not method.nowait:
-        channel.send(commands.Queue.DeclareOk(queue.name, queue.ready(), len(queue.consumers)))
+        channel.send(
+            unchecked(
+                commands.Queue.DeclareOk,
+                queue=queue.name,
+                message_count=queue.ready(),
+                consumer_count=len(queue.consumers),
+            )
+        )
 
 
 def _declare(channel: Channel, method: commands.Queue.Declare) -> Queue:

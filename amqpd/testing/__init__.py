@@ -1,0 +1,33 @@
+"""A broker for test suites.
+
+    with amqpd.testing.broker_in_thread() as broker:
+        pika.BlockingConnection(pika.URLParameters(broker.url))
+
+    async with amqpd.testing.broker(clock=amqpd.testing.FakeClock()) as broker:
+        connection = await aio_pika.connect(broker.url)
+        broker.advance(3600)
+
+`MemoryBroker` and `Peer` do without sockets, and speak frames rather than a client's API.
+With pytest, the fixture `amqpd_broker` is a broker in a thread, one for each test.
+"""
+
+from amqpd.testing.clock import FakeClock
+from amqpd.testing.memory import MemoryBroker, RecordedEvents
+from amqpd.testing.peer import Content, Heartbeat, NoReply, Peer, Received, Refusal
+from amqpd.testing.running import BrokerInThread, RunningBroker, broker, broker_in_thread
+
+__all__ = [
+    "BrokerInThread",
+    "Content",
+    "FakeClock",
+    "Heartbeat",
+    "MemoryBroker",
+    "NoReply",
+    "Peer",
+    "Received",
+    "RecordedEvents",
+    "Refusal",
+    "RunningBroker",
+    "broker",
+    "broker_in_thread",
+]

@@ -1,0 +1,62 @@
+"""A whole broker in memory: what its clients send is worked through when they send it."""
+
+from __future__ import annotations
+
+from amqpd.app import make_broker
+from amqpd.auth.users import Users, default_users
+from amqpd.events import Events
+from amqpd.protocol.parameters import Parameters
+from amqpd.testing.clock import FakeClock
+from amqpd.testing.peer import Peer
+
+
+class RecordedEvents(Events):
+    """Keeps what the core tells."""
+
+    def __init__(self) -> None:
+        self.told: list[tuple[str, str, dict[str, object]]] = []
+        """Level, sentence and fields of each event."""
+
+    def tell(self, level: str, sentence: str, fields: dict[str, object]) -> None:
+        """Take one event."""
+        self.told.append((level, sentence, fields))
+
+    def sentences(self) -> list[str]:
+        """The sentences alone."""
+        return [sentence for _level, sentence, _fields in self.told]
+
+
+class MemoryBroker:
+    """A broker with the user guest and the vhost "/", a fake clock, and as many peers as a test wants."""
+
+    def __init__(self, parameters: Parameters | None = None) -> None:
+        self.clock = FakeClock()
+        self.events = RecordedEvents()
+        self.users: Users = default_users()
+        self.parameters = parameters or Parameters()
+        self.broker = make_broker(self.clock, self.events)
+        self.clock.drive(self.broker.timers)
+        self._peers = 0
+
+    def advance(self, seconds: float) -> None:
+        """Let this much time pass, and run all that falls due."""
+        self.clock.advance(seconds)
+
+    def peer(self, *, is_loopback: bool = True, external_name: str | None = None) -> Peer:
+        """A client that has connected and said nothing yet."""
+        self._peers += 1
+        return Peer(
+            self.broker,
+            self.users,
+            self.parameters,
+            name=f"memory:{self._peers} -> memory:0",
+            is_loopback=is_loopback,
+            external_name=external_name,
+        )
+
+    def connect(self, *, channels: int = 1) -> Peer:
+        """A client that is through the handshake and has opened channels 1, 2, and so on."""
+        peer = self.peer().open()
+        for channel_id in range(1, channels + 1):
+            peer.open_channel(channel_id)
+        return peer
