@@ -87,6 +87,10 @@ class Message:
         self._frames = frames
         self._channel_id = channel_id
 
+    def with_header(self, header: bytes) -> Message:
+        """The same message with another content header."""
+        return Message(self.address, header, self.body_size, b"", 0, self.body_pieces())
+
     def framed(self, channel_id: i64) -> bytes:
         """Header and body frame for one channel; only for a message without `pieces`."""
         if self._channel_id != channel_id:

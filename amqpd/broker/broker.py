@@ -6,6 +6,7 @@ import base64
 from collections.abc import Callable
 from typing import final
 
+from amqpd.broker.alarms import Alarms
 from amqpd.broker.vhost import VirtualHost
 from amqpd.clock import Clock, Timers
 from amqpd.events import Events
@@ -25,6 +26,7 @@ class Broker:
         self.clock = clock
         self.timers = Timers(clock)
         self.log = log
+        self.alarms = Alarms()
         self.events = events
         self.vhosts: dict[str, VirtualHost] = {}
         self._random_bytes = random_bytes

@@ -47,6 +47,7 @@ class Consumer:
         exclusive: bool,
         prefetch_count: i64,
         arguments: Table,
+        priority: i64 = 0,
     ) -> None:
         self.tag = tag
         self.queue = queue
@@ -55,6 +56,8 @@ class Consumer:
         self.exclusive = exclusive
         # Credit limits what is unsettled, and a no-ack consumer settles as it receives.
         self.prefetch_count: i64 = 0 if no_ack else prefetch_count
+        self.priority = priority
+        """Those of a higher priority get everything as long as they have credit; 0 unless told (x-priority)."""
         self.arguments = arguments
         self.unacked: i64 = 0
         self.in_ring = False
@@ -71,30 +74,42 @@ class Consumer:
 
 @final
 class ConsumerRing:
-    """The consumers that may have credit, taking turns. One that has none leaves, and returns by `add`."""
+    """The consumers that may have credit, taking turns. One that has none leaves, and returns by `add`.
+
+    There is a ring for each priority; a lower one has its turn when nobody above has credit.
+    """
 
     def __init__(self) -> None:
-        self._turns: deque[Consumer] = deque()
+        self._priorities: list[int] = []
+        self._rings: list[deque[Consumer]] = []
 
     def add(self, consumer: Consumer) -> None:
-        """Let it have its turn, after all the others."""
+        """Let it have its turn, after all the others of its priority."""
         if not consumer.in_ring:
             consumer.in_ring = True
-            self._turns.append(consumer)
+            self._ring_of(consumer.priority).append(consumer)
 
     def next(self) -> Consumer | None:
         """The consumer whose turn it is, or None when nobody has credit."""
-        turns = self._turns
-        while turns:
-            consumer = turns[0]
-            if (
-                (consumer.unacked < consumer.prefetch_count or not consumer.prefetch_count)
-                and not consumer.cancelled
-                and consumer.sink.has_room(consumer)
-            ):
-                if len(turns) > 1:
-                    turns.rotate(-1)
-                return consumer
-            consumer.in_ring = False
-            turns.popleft()
+        for turns in self._rings:
+            while turns:
+                consumer = turns[0]
+                if (
+                    (consumer.unacked < consumer.prefetch_count or not consumer.prefetch_count)
+                    and not consumer.cancelled
+                    and consumer.sink.has_room(consumer)
+                ):
+                    if len(turns) > 1:
+                        turns.rotate(-1)
+                    return consumer
+                consumer.in_ring = False
+                turns.popleft()
         return None
+
+    def _ring_of(self, priority: int) -> deque[Consumer]:
+        if priority in self._priorities:
+            return self._rings[self._priorities.index(priority)]
+        place = len([higher for higher in self._priorities if higher > priority])
+        self._priorities.insert(place, priority)
+        self._rings.insert(place, deque())
+        return self._rings[place]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from amqpd.broker.arguments import ALTERNATE_EXCHANGE, resource_argument
 from amqpd.broker.binding import Binding, BindingKey, Destination
 from amqpd.message import Message
 from amqpd.wire.fields import Table
@@ -22,6 +23,8 @@ class Exchange(Destination):
         self.auto_delete = auto_delete
         self.internal = internal
         self.arguments = arguments
+        self.alternate_exchange = resource_argument(self.title(), arguments, ALTERNATE_EXCHANGE)
+        """Where messages go that match no binding here, or None; it need not exist."""
         self.bindings: dict[BindingKey, Binding] = {}
         self.onward: dict[BindingKey, Destination] = {}
         """The destinations that are exchanges themselves."""

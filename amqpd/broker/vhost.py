@@ -7,6 +7,7 @@ from typing import final
 
 from mypy_extensions import i64
 
+from amqpd.broker.arguments import ALTERNATE_EXCHANGE, check_equivalent_argument
 from amqpd.broker.binding import Binding, Destination, binding_key
 from amqpd.broker.definitions import (
     Bound,
@@ -47,6 +48,8 @@ class VirtualHost:
         self.name = name
         self.exchanges: dict[str, Exchange] = {}
         self.queues: dict[str, Queue] = {}
+        self.reply_queues: dict[str, Queue] = {}
+        """Where direct replies go: reached through the default exchange, and by nothing else."""
         self.topology: i64 = 0
         """Grows with every change that can lead a message elsewhere; a remembered route is good for one value."""
         self._log = log
@@ -84,11 +87,10 @@ class VirtualHost:
     def declare_exchange(self, wanted: ExchangeDeclared) -> None:
         """Make the exchange, or check that the one there is equivalent (1.6.2.1).
 
-        Raises PreconditionFailed (406) if it differs, AccessRefused (403) for a reserved name.
+        Raises PreconditionFailed (406) if it differs.
         """
         existing = self.exchanges.get(wanted.exchange)
         if existing is None:
-            check_not_reserved("exchange", wanted.exchange)
             self.change(wanted)
             return
         title = existing.title()
@@ -96,6 +98,7 @@ class VirtualHost:
         check_equivalent(title, "durable", _flag(wanted.durable), _flag(existing.durable))
         check_equivalent(title, "auto_delete", _flag(wanted.auto_delete), _flag(existing.auto_delete))
         check_equivalent(title, "internal", _flag(wanted.internal), _flag(existing.internal))
+        check_equivalent_argument(title, ALTERNATE_EXCHANGE, wanted.arguments, existing.arguments)
 
     def delete_exchange(self, name: str, if_unused: bool) -> None:
         """Delete an exchange; one that is not there is no error (RabbitMQ 3.10, observed).
@@ -143,6 +146,19 @@ class VirtualHost:
         self.change(QueueDeleted(queue.name, queue.durable))
         return count
 
+    def add_reply_queue(self, name: str) -> Queue:
+        """Make the queue of one channel's direct replies."""
+        queue = Queue(name, self.name, False, False, None, {})
+        self.reply_queues[name] = queue
+        self.topology += 1
+        return queue
+
+    def delete_reply_queue(self, queue: Queue) -> None:
+        """The channel is not there for replies any more."""
+        queue.deleted = True
+        self.reply_queues.pop(queue.name, None)
+        self.topology += 1
+
     # Bindings
 
     def destination(self, destination_type: str, name: str) -> Destination:
@@ -173,13 +189,22 @@ class VirtualHost:
 
     # Routing
 
-    def route(self, exchange: Exchange, routing_key: str, message: Message) -> list[Queue]:
-        """The queues that a message published to `exchange` goes to, each once."""
+    def route(self, exchange: Exchange, routing_keys: list[str], message: Message) -> list[Queue]:
+        """The queues that a message published to `exchange` goes to, each once.
+
+        An exchange from which it would go nowhere hands it to its alternate exchange, if that exists.
+        """
         queues: dict[Queue, None] = {}
         visited = {exchange.name}
         to_visit = [exchange]
         while to_visit:
-            for destination in self._matches(to_visit.pop(), routing_key, message):
+            current = to_visit.pop()
+            found: list[Destination] = []
+            for routing_key in routing_keys:
+                found += self._matches(current, routing_key, message)
+            if not found and current.alternate_exchange in self.exchanges:
+                found.append(self.exchanges[current.alternate_exchange])
+            for destination in found:
                 if isinstance(destination, Queue):
                     queues[destination] = None
                 elif isinstance(destination, Exchange) and destination.name not in visited:
@@ -195,7 +220,10 @@ class VirtualHost:
             current = to_visit.pop()
             if current.routes_by_content:
                 return True
-            for destination in current.onward.values():
+            onward = list(current.onward.values())
+            if current.alternate_exchange in self.exchanges:
+                onward.append(self.exchanges[current.alternate_exchange])
+            for destination in onward:
                 if isinstance(destination, Exchange) and destination.name not in visited:
                     visited.add(destination.name)
                     to_visit.append(destination)
@@ -204,7 +232,7 @@ class VirtualHost:
     def _matches(self, exchange: Exchange, routing_key: str, message: Message) -> list[Destination]:
         if exchange.name:
             return exchange.matches(routing_key, message)
-        queue = self.queues.get(routing_key)
+        queue = self.queues.get(routing_key) or self.reply_queues.get(routing_key)
         return [queue] if queue is not None else []
 
     # What each change does

@@ -10,6 +10,7 @@ from pamqp import commands
 from pamqp.base import Frame as Method
 
 from amqpd.broker.consumer import Consumer, Sink
+from amqpd.broker.exchange import Exchange
 from amqpd.broker.queues.classic import Queue
 from amqpd.broker.unacked import Delivery, Unacked
 from amqpd.errors import (
@@ -22,6 +23,7 @@ from amqpd.errors import (
     UnexpectedFrame,
 )
 from amqpd.message import Body, Message, write_content
+from amqpd.protocol.checks import NOTHING_CHECKED, REPLY_TO_QUEUE, check_header
 from amqpd.protocol.confirms import Confirms
 from amqpd.protocol.dispatch import call, unchecked
 from amqpd.protocol.route import Route
@@ -50,7 +52,7 @@ from amqpd.wire.frames import (
     method_id_at,
 )
 from amqpd.wire.methods import decode_method, encode_method
-from amqpd.wire.properties import MalformedProperties, check_properties, decode_properties
+from amqpd.wire.properties import MalformedProperties
 
 if TYPE_CHECKING:
     from amqpd.protocol.connection import Connection
@@ -67,7 +69,6 @@ ROUTES_REMEMBERED: Final = 4096
 LAST_TAG: Final = (1 << 63) - 1
 CONTENT_HEADER_MIN: Final = 12
 BASIC_CLASS: Final = 60
-USER_ID_FLAG: Final = 1 << 4
 
 
 @final
@@ -89,6 +90,8 @@ class Channel(Sink):
         self.unacked = Unacked()
         self.confirms: Confirms | None = None
         self.transaction: Transaction | None = None
+        self.reply_consumer: Consumer | None = None
+        """The consumer of direct replies, of which a channel has one at most."""
         self._consumers_unacked: i64 = 0
         self._next_delivery_tag: i64 = 1
         self._routes: dict[bytes, Route] = {}
@@ -97,7 +100,7 @@ class Channel(Sink):
         self._address = b""
         self._publish_bits: i64 = 0
         self._header = b""
-        self._checked_header = b""
+        self._checked = NOTHING_CHECKED
         self._body_size: i64 = 0
         self._body = Body()
 
@@ -158,6 +161,9 @@ class Channel(Sink):
     # Publishing
 
     def _begin_publish(self, reader: FrameReader) -> None:
+        if self.connection.alarms.active:
+            self.connection.block()
+            return
         data = reader.data
         exchange_at: i64 = reader.payload_start + 6
         last: i64 = reader.payload_end - 1
@@ -231,11 +237,14 @@ class Channel(Sink):
         route = self._routes.get(self._address)
         if route is None or route.topology != self.vhost.topology:
             route = self._find_route(message)
-        if self._header != self._checked_header:
-            self._check_header(message)
+        if self._header != self._checked.published:
+            self._check_header()
+        checked = self._checked
+        if checked.header is not checked.published:
+            message = message.with_header(checked.header)
         queues = route.queues
-        if queues is None:
-            queues = self.vhost.route(route.exchange, route.routing_key, message)
+        if queues is None or checked.routing_keys:
+            queues = self.vhost.route(route.exchange, [route.routing_key, *checked.routing_keys], message)
         mandatory = (self._publish_bits & MANDATORY) != 0
         if self.transaction is not None:
             self.transaction.publishes.append(HeldPublish(message, queues, mandatory))
@@ -253,33 +262,25 @@ class Channel(Sink):
         exchange = self.vhost.exchange(exchange_name)
         if exchange.internal:
             raise AccessRefused(f"cannot publish to internal {exchange.title()}")
+        self.allow_topic("write", exchange, routing_key)
         queues: list[Queue] | None = None
         if not self.vhost.routes_by_content(exchange):
-            queues = self.vhost.route(exchange, routing_key, message)
+            queues = self.vhost.route(exchange, [routing_key], message)
         route = Route(exchange, routing_key, queues, self.vhost.topology)
         if len(self._routes) >= ROUTES_REMEMBERED:
             self._routes.clear()
         self._routes[message.address] = route
         return route
 
-    def _check_header(self, message: Message) -> None:
-        """Check the properties; the same header need not be checked twice in a row."""
+    def _check_header(self) -> None:
+        """Check the properties; a header like the one before need not be checked again."""
+        user = self.connection.user_logged_in()
+        reply_queue = self.reply_consumer.queue.name if self.reply_consumer is not None else ""
         try:
-            flags = check_properties(message.header)
+            self._checked = check_header(self._header, self._body_size, user, reply_queue)
         except MalformedProperties:
             self.connection.method_id = 0
             raise InternalError() from None
-        if flags & USER_ID_FLAG:
-            self._check_user_id(message)
-        self._checked_header = message.header
-
-    def _check_user_id(self, message: Message) -> None:
-        user = self.connection.user_logged_in()
-        user_id = decode_properties(message.header).user_id
-        if user_id is not None and user_id != user.name and "impersonator" not in user.tags:
-            raise PreconditionFailed(
-                f"user_id property set to '{user_id}' but authenticated user was '{user.name}'"
-            )
 
     def hand_over(self, message: Message, queues: list[Queue], mandatory: bool) -> None:
         """Give a message to its queues, or back to the publisher if it has none and is mandatory."""
@@ -468,6 +469,17 @@ class Channel(Sink):
         if self.connection.consumer_cancel_notify and self.state != CHANNEL_CLOSING:
             self.send(commands.Basic.Cancel(consumer.tag, True))
 
+    def consume_replies(self, consumer_tag: str) -> Consumer:
+        """Start the consumer of direct replies. Raises PreconditionFailed (406) if there is one already."""
+        if self.reply_consumer is not None:
+            raise PreconditionFailed("reply consumer already set")
+        name = self.connection.broker.generated_name(REPLY_TO_QUEUE + ".")
+        queue = self.vhost.add_reply_queue(name)
+        consumer = Consumer(consumer_tag, queue, self, True, True, 0, {})
+        self.reply_consumer = consumer
+        self._checked = NOTHING_CHECKED
+        return consumer
+
     # Answering
 
     def send(self, method: Method) -> None:
@@ -490,6 +502,16 @@ class Channel(Sink):
             resource = f"{resource_type} '{name or 'amq.default'}' in vhost '{self.vhost.name}'"
             raise AccessRefused(f"access to {resource} refused for user '{user}'")
 
+    def allow_topic(self, kind: str, exchange: Exchange, routing_key: str) -> None:
+        """Raise AccessRefused (403) if topic permissions keep the user from this routing key."""
+        if exchange.exchange_type != "topic":
+            return
+        if not self.connection.permissions_granted().allows_topic(kind, exchange.name, routing_key):
+            user = self.connection.user_logged_in().name
+            raise AccessRefused(
+                f"access to topic '{routing_key}' in {exchange.title()} refused for user '{user}'"
+            )
+
     def queue_name(self, name: str) -> str:
         """The name, or the queue last declared for an empty one; raises NotFound (404) if there is none."""
         if name:
@@ -503,6 +525,11 @@ class Channel(Sink):
         self.consumers.pop(consumer.tag, None)
         queue = consumer.queue
         queue.remove_consumer(consumer)
+        if consumer is self.reply_consumer:
+            self.reply_consumer = None
+            self._checked = NOTHING_CHECKED
+            self.vhost.delete_reply_queue(queue)
+            return
         if queue.auto_delete and not queue.consumers and not queue.deleted:
             self.vhost.delete_queue(queue)
 

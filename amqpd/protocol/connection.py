@@ -22,6 +22,7 @@ from amqpd.auth.mechanisms import (
 )
 from amqpd.auth.permissions import Permissions
 from amqpd.auth.users import LoginRefused, User, Users
+from amqpd.broker.alarms import Blocked
 from amqpd.broker.broker import Broker
 from amqpd.broker.consumer import Consumer
 from amqpd.broker.queues.classic import Owner, Publisher, Queue
@@ -137,6 +138,10 @@ class Connection(Publisher):
         """Bytes that were taken from the output and that the shell had not written when it last said so."""
         self.waits_for: Queue | None = None
         """The queue whose consumers have fallen behind this connection's publishing."""
+        self.alarms = broker.alarms
+        self.blocked = False
+        """Whether an alarm holds back what was received."""
+        self._hold = Hold(self)
         self.congested = False
         """Whether so much output waits that deliveries must stop."""
         self.received_bytes = 0
@@ -164,6 +169,10 @@ class Connection(Publisher):
         if not data or self._ignoring:
             return
         self._reader.feed(data)
+        self._work()
+
+    def _work(self) -> None:
+        """Work through everything that was received, then confirm what was published."""
         while not self._receive_frames():
             pass
         if self.confirming:
@@ -199,6 +208,28 @@ class Connection(Publisher):
         """The queue that this connection waited for has drained."""
         self.waits_for = None
         self.transport.resume_publisher()
+
+    def block(self) -> None:
+        """A publish arrived during an alarm: it stays unread, and so does all that follows, until `unblock`."""
+        self._reader.unread()
+        self.blocked = True
+        self.alarms.add_blocked(self._hold)
+        self.transport.block()
+        if client_capability(self.client_properties, "connection.blocked"):
+            self.send(0, commands.Connection.Blocked(self.alarms.reason()))
+
+    def unblock(self) -> None:
+        """The alarms are over: go on with the publish that was held back."""
+        if client_capability(self.client_properties, "connection.blocked"):
+            self.send(0, commands.Connection.Unblocked())
+        self._stop_blocking()
+        self._work()
+
+    def _stop_blocking(self) -> None:
+        if self.blocked:
+            self.blocked = False
+            self.alarms.remove_blocked(self._hold)
+            self.transport.unblock()
 
     def wrote(self) -> None:
         """Something was written to the output."""
@@ -266,7 +297,7 @@ class Connection(Publisher):
         """Work through all frames that are there; False if an error was answered and more may follow."""
         try:
             reader = self._reader
-            while reader.next():
+            while not self.blocked and reader.next():
                 self._receive_frame(reader)
             return True
         except AmqpError as error:
@@ -488,7 +519,7 @@ class Connection(Publisher):
         )
 
     def _expect_traffic(self, received_bytes: int, silent_intervals: int) -> None:
-        if received_bytes != self.received_bytes:
+        if received_bytes != self.received_bytes or self.blocked:
             self._expect_traffic_after(self.received_bytes, 0)
         elif silent_intervals == 0:
             self._expect_traffic_after(received_bytes, 1)
@@ -601,6 +632,7 @@ class Connection(Publisher):
         self._last_channel = None
         self.stalled = []
         self.stop_waiting()
+        self._stop_blocking()
         for channel in channels.values():
             if channel.state != CHANNEL_CLOSING:
                 channel.state = CHANNEL_CLOSING
@@ -617,6 +649,18 @@ class Connection(Publisher):
     def _tell(self, level: str, sentence: str, fields: dict[str, object]) -> None:
         fields = {"connection": self.peer.name, **fields}
         self.broker.events.tell(level, sentence, fields)
+
+
+@final
+class Hold(Blocked):
+    """What an alarm knows of a connection that it holds back."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def unblock(self) -> None:
+        """Let the connection go on."""
+        self._connection.unblock()
 
 
 HANDLERS: Final[dict[int, Callable[..., None]]] = {

@@ -69,7 +69,7 @@ class Peer:
 
 @mypyc_attr(allow_interpreted_subclasses=True)
 class Transport:
-    """What a connection asks of the shell that carries its bytes."""
+    """What a connection asks of the shell that carries its bytes; one that delivers whole conversations need not pause."""
 
     def output_ready(self) -> None:
         """There is output to take; asked once until it is taken."""
@@ -77,11 +77,15 @@ class Transport:
 
     def pause_publisher(self, queue: Queue) -> None:
         """Read nothing until `resume_publisher`, or for a short while: it publishes too fast for this queue."""
-        raise NotImplementedError
 
     def resume_publisher(self) -> None:
         """Read again."""
-        raise NotImplementedError
+
+    def block(self) -> None:
+        """Read nothing until `unblock`: the broker is short of memory or disk."""
+
+    def unblock(self) -> None:
+        """Read again."""
 
     def close(self) -> None:
         """Write what is left, then close the stream."""

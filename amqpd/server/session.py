@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
-import time
 from typing import TYPE_CHECKING, cast
 
 from amqpd.broker.queues.classic import Queue
@@ -24,17 +23,18 @@ WRITE_BUFFER_HIGH_BYTES = 131072
 REPLIES_MAX_BYTES = 67108864
 """A client that asks and never reads is not heard any more when this much output waits for it."""
 
-# A publisher whose consumers have fallen behind waits until they have caught up, but not for longer than a few
-# times what its last bytes took to work through. Consumers that make little of it are slow for good, and the
-# next waits are left out, more and more of them, so that a burst is not published at the pace of its consumers.
-WAIT_FACTOR = 4
-SLOW_CONSUMERS_MESSAGES = 50
+# A publisher whose consumers have fallen behind waits until they have caught up, as long as they make so much of
+# the time that it must be the broker's work for the publisher that kept them. Slower consumers are slow for
+# good: the next waits are left out, more and more of them, and the burst is taken as fast as it comes.
+PACE_TAKEN_EVERY_S = 0.002
+KEEPS_PACE_MESSAGES = 100
 WAITS_LEFT_OUT_MAX = 64
 
 # Why a session does not read; it reads when there is no reason left.
 OTHERS_TURN = 1
 PUBLISHES_TOO_FAST = 2
 NEVER_READS = 4
+BLOCKED = 8
 
 ABORT_S = 5.0
 """How long the last output may take to be read by the peer after we have closed."""
@@ -77,7 +77,6 @@ class Session(asyncio.BufferedProtocol):
 
     def buffer_updated(self, size: int) -> None:
         self._reading = True
-        started_s = time.perf_counter()
         try:
             self.connection.receive(bytes(self._buffer[:size]))
         except Exception as error:
@@ -86,7 +85,7 @@ class Session(asyncio.BufferedProtocol):
             self._reading = False
         self.flush()
         if self._behind is not None:
-            self._wait_for_consumers(self._behind, time.perf_counter() - started_s)
+            self._wait_for_consumers(self._behind)
         if size == len(self._buffer):
             self._stop_reading(OTHERS_TURN)
             self._loop.call_soon(self._read_again, OTHERS_TURN)
@@ -157,10 +156,25 @@ class Session(asyncio.BufferedProtocol):
         else:
             self._behind = queue
 
-    def _wait_for_consumers(self, queue: Queue, worked_s: float) -> None:
+    def _wait_for_consumers(self, queue: Queue) -> None:
         self._behind = None
         self._stop_reading(PUBLISHES_TOO_FAST)
-        self._wait = self._loop.call_later(WAIT_FACTOR * worked_s, self._waited, queue, queue.delivered())
+        self._take_pace_later(queue)
+
+    def _take_pace_later(self, queue: Queue) -> None:
+        self._wait = self._loop.call_later(PACE_TAKEN_EVERY_S, self._take_pace, queue, queue.delivered())
+
+    def _take_pace(self, queue: Queue, delivered_before: int) -> None:
+        """They have not caught up yet; is it worth waiting for them?"""
+        if queue.delivered() - delivered_before >= KEEPS_PACE_MESSAGES:
+            self._left_out = 0
+            self._take_pace_later(queue)
+            return
+        self._wait = None
+        self._left_out = min(2 * self._left_out + 1, WAITS_LEFT_OUT_MAX)
+        self._waits_to_leave_out = self._left_out
+        self.connection.stop_waiting()
+        self._read_again(PUBLISHES_TOO_FAST)
 
     def resume_publisher(self) -> None:
         """They have caught up."""
@@ -171,16 +185,13 @@ class Session(asyncio.BufferedProtocol):
             self._wait = None
             self._read_again(PUBLISHES_TOO_FAST)
 
-    def _waited(self, queue: Queue, delivered_before: int) -> None:
-        """They have not, and the publisher has waited long enough."""
-        self._wait = None
-        self.connection.stop_waiting()
-        if queue.delivered() - delivered_before < SLOW_CONSUMERS_MESSAGES:
-            self._left_out = min(2 * self._left_out + 1, WAITS_LEFT_OUT_MAX)
-        else:
-            self._left_out = 0
-        self._waits_to_leave_out = self._left_out
-        self._read_again(PUBLISHES_TOO_FAST)
+    def block(self) -> None:
+        """An alarm holds this client's publishes back."""
+        self._stop_reading(BLOCKED)
+
+    def unblock(self) -> None:
+        """The alarm is over."""
+        self._read_again(BLOCKED)
 
     # Ending
 
@@ -220,6 +231,12 @@ class _Carrier(Transport):
 
     def resume_publisher(self) -> None:
         self._session.resume_publisher()
+
+    def block(self) -> None:
+        self._session.block()
+
+    def unblock(self) -> None:
+        self._session.unblock()
 
     def close(self) -> None:
         self._session.close()

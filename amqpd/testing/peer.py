@@ -11,6 +11,7 @@ from pamqp.base import Frame as Method
 
 from amqpd.auth.users import Users
 from amqpd.broker.broker import Broker
+from amqpd.broker.queues.classic import Queue
 from amqpd.protocol.connection import Connection
 from amqpd.protocol.parameters import Parameters, Transport
 from amqpd.protocol.parameters import Peer as Name
@@ -88,11 +89,21 @@ class MemoryTransport(Transport):
 
     def __init__(self) -> None:
         self.output_is_ready = False
+        self.reading_paused = False
+        """Whether the connection asked to be read no more until consumers have caught up."""
         self.closed = False
 
     def output_ready(self) -> None:
         """There is output to take."""
         self.output_is_ready = True
+
+    def pause_publisher(self, queue: Queue) -> None:
+        """It publishes too fast for the consumers of this queue."""
+        self.reading_paused = True
+
+    def resume_publisher(self) -> None:
+        """They have caught up."""
+        self.reading_paused = False
 
     def close(self) -> None:
         """The connection wants the stream to end."""

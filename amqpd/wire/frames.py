@@ -119,6 +119,10 @@ class FrameReader:
             self._refuse_end(data[end])
         return True
 
+    def unread(self) -> None:
+        """Step back to the frame that `next` has just given, so that it is given again."""
+        self.position = self.frame_start
+
     def next_content(self) -> bool:
         """Step over a content header and its body in one go, if that is what follows on this channel.
 

@@ -156,7 +156,7 @@ def test_an_exchange_that_is_only_a_destination_is_unused(vhost: VirtualHost):
     declare_exchange(vhost, "up")
     declare_exchange(vhost, "x")
     bind_exchanges(vhost, "up", "x")
-    with pytest.raises(PreconditionFailed, match="exchange 'up' in vhost '/' in use"):
+    with pytest.raises(PreconditionFailed, match=r"exchange 'up' in vhost '/' in use"):
         vhost.delete_exchange("up", True)
     vhost.delete_exchange("x", True)
     assert vhost.exchange("up").bindings == {}
@@ -171,17 +171,17 @@ def test_a_binding_made_twice_is_gone_when_removed_once(vhost: VirtualHost):
 
 
 def test_what_is_missing_is_named(vhost: VirtualHost):
-    with pytest.raises(NotFound, match="^no exchange 'x' in vhost '/'$"):
+    with pytest.raises(NotFound, match=r"^no exchange 'x' in vhost '/'$"):
         vhost.exchange("x")
-    with pytest.raises(NotFound, match="^no queue 'q' in vhost '/'$"):
+    with pytest.raises(NotFound, match=r"^no queue 'q' in vhost '/'$"):
         vhost.queue("q")
 
 
 def test_reserved_names_and_system_exchanges_are_refused(vhost: VirtualHost):
-    with pytest.raises(AccessRefused, match="exchange name 'amq.mine' contains reserved prefix"):
+    with pytest.raises(AccessRefused, match=r"exchange name 'amq.mine' contains reserved prefix"):
         declare_exchange(vhost, "amq.mine")
     with pytest.raises(
-        AccessRefused, match="deletion of system exchange 'amq.topic' in vhost '/' not allowed"
+        AccessRefused, match=r"deletion of system exchange 'amq.topic' in vhost '/' not allowed"
     ):
         vhost.delete_exchange("amq.topic", False)
 

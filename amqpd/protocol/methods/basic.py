@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from pamqp import commands
 
+from amqpd.broker.arguments import PRIORITY, check_consumer_arguments
 from amqpd.broker.consumer import Consumer
-from amqpd.errors import NotAllowed, NotImplementedByBroker
+from amqpd.errors import NotAllowed, NotImplementedByBroker, PreconditionFailed
 from amqpd.protocol.channel import Channel
+from amqpd.protocol.checks import REPLY_TO_QUEUE
 from amqpd.protocol.dispatch import decoded_table, handles
 
 
@@ -27,27 +29,38 @@ def qos(channel: Channel, method: commands.Basic.Qos) -> None:
 @handles(commands.Basic.Consume)
 def consume(channel: Channel, method: commands.Basic.Consume) -> None:
     """Start a consumer; no-local is accepted and ignored, as RabbitMQ does (1.8.3.3)."""
-    name = channel.queue_name(method.queue)
     tag = method.consumer_tag or ""
     if tag in channel.consumers:
         raise NotAllowed(f"attempt to reuse consumer tag '{tag}'")
+    tag = tag or channel.connection.broker.generated_name("amq.ctag-")
+    if method.queue == REPLY_TO_QUEUE:
+        consumer = _consumer_of_replies(channel, method, tag)
+    else:
+        consumer = _consumer_of_queue(channel, method, tag)
+    channel.consumers[tag] = consumer
+    if not method.nowait:
+        channel.send(commands.Basic.ConsumeOk(tag))
+    consumer.queue.add_consumer(consumer)
+
+
+def _consumer_of_queue(channel: Channel, method: commands.Basic.Consume, tag: str) -> Consumer:
+    name = channel.queue_name(method.queue)
     channel.allow("read", "queue", name)
     queue = channel.vhost.queue(name)
     queue.check_owner(channel.connection.owner)
+    arguments = decoded_table(method.arguments)
+    check_consumer_arguments(queue.title(), arguments)
     queue.check_consumer(method.exclusive)
-    consumer = Consumer(
-        tag or channel.connection.broker.generated_name("amq.ctag-"),
-        queue,
-        channel,
-        method.no_ack,
-        method.exclusive,
-        channel.prefetch_count,
-        decoded_table(method.arguments),
+    priority = int(str(arguments[PRIORITY].value)) if PRIORITY in arguments else 0
+    return Consumer(
+        tag, queue, channel, method.no_ack, method.exclusive, channel.prefetch_count, arguments, priority
     )
-    channel.consumers[consumer.tag] = consumer
-    if not method.nowait:
-        channel.send(commands.Basic.ConsumeOk(consumer.tag))
-    queue.add_consumer(consumer)
+
+
+def _consumer_of_replies(channel: Channel, method: commands.Basic.Consume, tag: str) -> Consumer:
+    if not method.no_ack:
+        raise PreconditionFailed("reply consumer cannot acknowledge")
+    return channel.consume_replies(tag)
 
 
 @handles(commands.Basic.Cancel)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from pamqp import commands
 
+from amqpd.broker.arguments import ALTERNATE_EXCHANGE, resource_argument
 from amqpd.broker.definitions import ExchangeDeclared
 from amqpd.broker.exchanges import EXCHANGE_TYPES
+from amqpd.broker.vhost import check_not_reserved
 from amqpd.errors import AccessRefused, PreconditionFailed
 from amqpd.protocol.channel import Channel, stripped
 from amqpd.protocol.dispatch import decoded_table, handles
@@ -24,13 +26,24 @@ def declare(channel: Channel, method: commands.Exchange.Declare) -> None:
         refuse_default_exchange(name)
         channel.allow("configure", "exchange", name)
         arguments = decoded_table(method.arguments)
-        channel.vhost.declare_exchange(
-            ExchangeDeclared(
-                name, method.exchange_type, method.durable, method.auto_delete, method.internal, arguments
-            )
+        wanted = ExchangeDeclared(
+            name, method.exchange_type, method.durable, method.auto_delete, method.internal, arguments
         )
+        if name not in channel.vhost.exchanges:
+            check_not_reserved("exchange", name)
+            _allow_alternate_exchange(channel, name, arguments)
+        channel.vhost.declare_exchange(wanted)
     if not method.nowait:
         channel.send(commands.Exchange.DeclareOk())
+
+
+def _allow_alternate_exchange(channel: Channel, name: str, arguments: Table) -> None:
+    """Who declares an alternate exchange must be allowed to read here and to write there."""
+    title = f"exchange '{name}' in vhost '{channel.vhost.name}'"
+    alternate_exchange = resource_argument(title, arguments, ALTERNATE_EXCHANGE)
+    if alternate_exchange is not None:
+        channel.allow("read", "exchange", name)
+        channel.allow("write", "exchange", alternate_exchange)
 
 
 @handles(commands.Exchange.Delete)
@@ -77,7 +90,7 @@ def bind_destination(
     """Bind a queue or exchange: permissions first, then what exists, the source before the destination."""
     _check_binding(channel, source, destination_type, destination)
     vhost = channel.vhost
-    vhost.exchange(source)
+    channel.allow_topic("read", vhost.exchange(source), routing_key)
     target = vhost.destination(destination_type, destination)
     if destination_type == "queue":
         vhost.queue(destination).check_owner(channel.connection.owner)

@@ -9,6 +9,7 @@ from amqpd.broker.queues.classic import Queue
 from amqpd.broker.vhost import check_not_reserved
 from amqpd.errors import PreconditionFailed
 from amqpd.protocol.channel import Channel, stripped
+from amqpd.protocol.checks import REPLY_TO_QUEUE
 from amqpd.protocol.dispatch import decoded_table, handles, unchecked
 from amqpd.protocol.methods.exchange import bind_destination, unbind_destination
 
@@ -16,21 +17,30 @@ from amqpd.protocol.methods.exchange import bind_destination, unbind_destination
 @handles(commands.Queue.Declare)
 def declare(channel: Channel, method: commands.Queue.Declare) -> None:
     """Make a queue, or check that it is there and equivalent (1.7.2.1)."""
+    if method.passive and _is_reply_queue(channel, method.queue):
+        _declared(channel, method, method.queue, 0, 1)
+        return
     if method.passive:
         queue = channel.vhost.queue(stripped(method.queue))
         queue.check_owner(channel.connection.owner)
     else:
         queue = _declare(channel, method)
     channel.last_queue = queue.name
+    _declared(channel, method, queue.name, queue.ready(), len(queue.consumers))
+
+
+def _is_reply_queue(channel: Channel, name: str) -> bool:
+    return name == REPLY_TO_QUEUE or name in channel.vhost.reply_queues
+
+
+def _declared(
+    channel: Channel, method: commands.Queue.Declare, name: str, message_count: int, consumer_count: int
+) -> None:
     if not method.nowait:
-        channel.send(
-            unchecked(
-                commands.Queue.DeclareOk,
-                queue=queue.name,
-                message_count=queue.ready(),
-                consumer_count=len(queue.consumers),
-            )
+        declare_ok = unchecked(
+            commands.Queue.DeclareOk, queue=name, message_count=message_count, consumer_count=consumer_count
         )
+        channel.send(declare_ok)
 
 
 def _declare(channel: Channel, method: commands.Queue.Declare) -> Queue:
