@@ -18,10 +18,14 @@ class AmqpError(Exception):
         self.explanation = explanation
 
     def reply_text(self) -> str:
-        """`NAME - explanation`, cut to what fits a shortstr: 252 bytes and `...` (RabbitMQ 3.10, observed)."""
+        """`NAME - explanation`, cut to what fits a shortstr: 252 bytes and `...` (RabbitMQ 3.10, observed).
+
+        Bytes of a client's that are no UTF-8 are replaced, because clients expect to be able to read this.
+        """
         if not self.explanation:
             return self.reply_name
-        text = f"{self.reply_name} - {self.explanation}"
+        encoded = f"{self.reply_name} - {self.explanation}".encode(errors="surrogateescape")
+        text = encoded.decode(errors="replace")
         encoded = text.encode()
         if len(encoded) <= REPLY_TEXT_MAX_BYTES:
             return text

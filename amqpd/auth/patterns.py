@@ -7,6 +7,7 @@ such as `(?i)` in the middle of a pattern, is refused with a ValueError rather t
 """
 
 import re
+import warnings
 from typing import Final
 
 NOTHING: Final = "^$"  # an empty pattern grants only the empty name
@@ -163,11 +164,14 @@ def compile_pattern(pattern: str) -> re.Pattern[str]:
     except re.error as error:
         raise _invalid(pattern, error.pos or 0, error) from None
     try:
-        return re.compile(translated)
+        with warnings.catch_warnings():
+            # what future versions of Python may read otherwise is of no interest here
+            warnings.simplefilter("ignore", FutureWarning)
+            return re.compile(translated)
     except re.error as error:
         raise _invalid(pattern, translation.origin_of(error.pos or 0), error) from None
-    except (RecursionError, OverflowError) as error:
-        raise ValueError(f"invalid pattern '{pattern}' at position 0: too complex") from error
+    except (RecursionError, OverflowError):
+        raise ValueError(f"invalid pattern '{pattern}' at position 0: too complex") from None
 
 
 def _invalid(pattern: str, position: int, error: re.error) -> ValueError:

@@ -23,7 +23,7 @@ from amqpd.errors import (
     UnexpectedFrame,
 )
 from amqpd.message import Body, Message, write_content
-from amqpd.protocol.checks import NOTHING_CHECKED, REPLY_TO_QUEUE, check_header
+from amqpd.protocol.checks import NOTHING_CHECKED, REPLY_TO_QUEUE, Checked, check_header
 from amqpd.protocol.confirms import Confirms
 from amqpd.protocol.dispatch import call, unchecked
 from amqpd.protocol.route import Route
@@ -233,13 +233,13 @@ class Channel(Sink):
             raise NotImplementedByBroker("immediate=true")
         if self._body_size > self.connection.parameters.max_message_size_bytes:
             self._refuse_size(self._body_size)
-        message = Message(self._address, self._header, self._body_size, frames, self.id, pieces)
         route = self._routes.get(self._address)
         if route is None or route.topology != self.vhost.topology:
-            route = self._find_route(message)
-        if self._header != self._checked.published:
-            self._check_header()
+            route = self._find_route()
         checked = self._checked
+        if self._header != checked.published:
+            checked = self._check_header()
+        message = Message(route.address, checked.published, self._body_size, frames, self.id, pieces)
         if checked.header is not checked.published:
             message = message.with_header(checked.header)
         queues = route.queues
@@ -256,7 +256,8 @@ class Channel(Sink):
                 self.connection.confirming.append(self)
             confirms.published += 1
 
-    def _find_route(self, message: Message) -> Route:
+    def _find_route(self) -> Route:
+        message = Message(self._address, self._header, 0, b"", self.id, [])
         exchange_name, routing_key = message.exchange(), message.routing_key()
         self.allow("write", "exchange", exchange_name)
         exchange = self.vhost.exchange(exchange_name)
@@ -266,13 +267,13 @@ class Channel(Sink):
         queues: list[Queue] | None = None
         if not self.vhost.routes_by_content(exchange):
             queues = self.vhost.route(exchange, [routing_key], message)
-        route = Route(exchange, routing_key, queues, self.vhost.topology)
+        route = Route(self._address, exchange, routing_key, queues, self.vhost.topology)
         if len(self._routes) >= ROUTES_REMEMBERED:
             self._routes.clear()
-        self._routes[message.address] = route
+        self._routes[self._address] = route
         return route
 
-    def _check_header(self) -> None:
+    def _check_header(self) -> Checked:
         """Check the properties; a header like the one before need not be checked again."""
         user = self.connection.user_logged_in()
         reply_queue = self.reply_consumer.queue.name if self.reply_consumer is not None else ""
@@ -281,6 +282,7 @@ class Channel(Sink):
         except MalformedProperties:
             self.connection.method_id = 0
             raise InternalError() from None
+        return self._checked
 
     def hand_over(self, message: Message, queues: list[Queue], mandatory: bool) -> None:
         """Give a message to its queues, or back to the publisher if it has none and is mandatory."""

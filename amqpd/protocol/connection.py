@@ -263,7 +263,7 @@ class Connection(Publisher):
             self.method_id = 0
             self._refuse(ConnectionForced("broker forced connection closure with reason 'shutdown'"))
         elif self.state != CLOSING:
-            self._hang_up()
+            self.hang_up()
 
     # Frames
 
@@ -278,7 +278,7 @@ class Connection(Publisher):
             self._tell("error", "protocol header refused", {"header": repr(self._header)})
             self.output.write(PROTOCOL_HEADER)
             self.wrote()
-            self._hang_up()
+            self.hang_up()
             return b""
         self.state = STARTING
         self.send(
@@ -356,7 +356,7 @@ class Connection(Publisher):
         if self.state == CLOSING and method_id in EXPECTED[CLOSING]:
             if method_id == CONNECTION_CLOSE:
                 self.send(0, commands.Connection.CloseOk())
-            self._hang_up()
+            self.hang_up()
 
     # Channels
 
@@ -478,7 +478,12 @@ class Connection(Publisher):
         if self.heartbeat_s:
             self._send_heartbeat_after(self._written_bytes())
             self._expect_traffic_after(-1, 0)
-        self._tell("info", "connection opened", {"vhost": name, "user": user.name})
+        self._tell("info", "connection opened", {"name": self._name_given()})
+
+    def _name_given(self) -> str:
+        """The name that the client gave the connection, or nothing."""
+        name = self.client_properties.get("connection_name")
+        return str(name.value) if name is not None else ""
 
     def vhost_opened(self) -> VirtualHost:
         """The vhost of an open connection."""
@@ -525,7 +530,7 @@ class Connection(Publisher):
             self._expect_traffic_after(received_bytes, 1)
         else:
             self._tell("error", "missed heartbeats from client", {"timeout_s": int(self.heartbeat_s)})
-            self._hang_up()
+            self.hang_up()
 
     # Errors and endings
 
@@ -560,7 +565,7 @@ class Connection(Publisher):
         else:
             # RabbitMQ's reader crashes on these, which the client sees as the end of the stream.
             self._tell("error", "undecodable method", {"error": str(error)})
-            self._hang_up()
+            self.hang_up()
 
     def _refuse_channel(self, channel: Channel, error: AmqpError) -> None:
         self._tell("error", "channel error", {"channel": int(channel.id), "error": error.reply_text()})
@@ -577,7 +582,7 @@ class Connection(Publisher):
         self.send(0, commands.Connection.Close(error.reply_code, error.reply_text(), class_id, method_id))
         self._release()
         self.state = CLOSING
-        self._set_timer(self.broker.timers.after(CLOSE_TIMEOUT_S, self._hang_up))
+        self._set_timer(self.broker.timers.after(CLOSE_TIMEOUT_S, self.hang_up))
 
     def _refuse_login(self, mechanism: str, reason: str) -> None:
         self._tell("error", "login refused", {"mechanism": mechanism, "reason": reason})
@@ -597,7 +602,7 @@ class Connection(Publisher):
         self._tell("error", "handshake failed", {"reason": reason})
         self.state = CLOSED
         self._ignoring = True
-        self._set_timer(self.broker.timers.after(SILENT_CLOSE_S, self._hang_up))
+        self._set_timer(self.broker.timers.after(SILENT_CLOSE_S, self.hang_up))
 
     def _close_received(self) -> None:
         """The client closes: everything of the connection is gone before it hears close-ok."""
@@ -606,13 +611,14 @@ class Connection(Publisher):
         self.state = CLOSED
         self.send(0, commands.Connection.CloseOk())
         patience_s = min(float(self.heartbeat_s), CLOSE_TIMEOUT_S) or CLOSE_TIMEOUT_S
-        self._set_timer(self.broker.timers.after(patience_s, self._hang_up))
+        self._set_timer(self.broker.timers.after(patience_s, self.hang_up))
 
     def _handshake_timed_out(self) -> None:
         self._tell("error", "handshake timed out", {"state": int(self.state)})
-        self._hang_up()
+        self.hang_up()
 
-    def _hang_up(self) -> None:
+    def hang_up(self) -> None:
+        """End the connection at once: what is written is still sent, then the stream closes."""
         self._end()
         self.transport.close()
 
@@ -647,8 +653,12 @@ class Connection(Publisher):
         self._timer = timer
 
     def _tell(self, level: str, sentence: str, fields: dict[str, object]) -> None:
-        fields = {"connection": self.peer.name, **fields}
-        self.broker.events.tell(level, sentence, fields)
+        about: dict[str, object] = {"connection": self.peer.name}
+        if self.vhost is not None:
+            about["vhost"] = self.vhost.name
+        if self.user is not None:
+            about["user"] = self.user.name
+        self.broker.events.tell(level, sentence, {**about, **fields})
 
 
 @final

@@ -19,8 +19,15 @@ class Route:
     """
 
     def __init__(
-        self, exchange: Exchange, routing_key: str, queues: list[Queue] | None, topology: i64
+        self,
+        address: bytes,
+        exchange: Exchange,
+        routing_key: str,
+        queues: list[Queue] | None,
+        topology: i64,
     ) -> None:
+        self.address = address
+        """Kept for all messages that come this way, so that each need not keep one of its own."""
         self.exchange = exchange
         self.routing_key = routing_key
         self.queues = queues

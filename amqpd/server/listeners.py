@@ -80,7 +80,8 @@ class Server:
             with anyio.move_on_after(GOODBYE_S):
                 await self._all_ended.wait()
         for session in list(self.sessions):
-            session.close()
+            session.abort()
+        await anyio.sleep(0)
         self._timekeeper.stop()
 
     def session_ended(self) -> None:

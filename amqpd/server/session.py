@@ -213,7 +213,11 @@ class Session(asyncio.BufferedProtocol):
     def _fail(self, error: Exception) -> None:
         """A fault of ours: this connection ends, the others go on."""
         self._server.tell_fault(self.connection.peer.name, error)
-        self.connection.disconnected()
+        self.connection.hang_up()
+        self.abort()
+
+    def abort(self) -> None:
+        """Close without writing anything more."""
         self._transport.abort()
 
 

@@ -205,7 +205,7 @@ class FrameReader:
 
 def method_id_at(data: bytes, position: i64) -> i64:
     """The payload's first four octets as one number: (class-id << 16) | method-id, or a header's weight."""
-    # Read together with the frame's size before it, because a conversion would cost more.
+    # Read together with the four octets before it, the frame size: a conversion from 32 bits would cost more.
     return read_i64_be(data, position - 4) & 0xFFFFFFFF
 
 

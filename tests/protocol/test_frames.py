@@ -263,6 +263,31 @@ def test_a_large_frame_that_lacks_its_end_is_refused_however_it_comes(peer: Peer
     assert refusal.reply_text.endswith("{invalid_frame_end_marker,0}")
 
 
+@pytest.mark.parametrize(
+    ("payload", "shown"),
+    [(b"\xa0", '<<"\udca0">>'), (b"\x80", "<<128>>"), ("café".encode(), '<<"café">>')],
+)
+def test_octets_that_are_not_utf_8_stand_in_the_text_as_they_are(peer: Peer, payload: bytes, shown: str):
+    peer.send_frame(9, 1, payload)
+    text = f"FRAME_ERROR - type 9, all octets = {shown}: unknown_frame"
+    assert peer.refusal() == connection_error(501, text)
+
+
+def test_an_exchange_name_that_is_not_utf_8_stands_in_the_text_as_it_is(peer: Peer):
+    publish = struct.pack(">HHHB", 60, 40, 0, 2) + b"\xff\xfe" + b"\0" + b"\0"
+    peer.send_bytes(frame_of(METHOD, 1, publish) + frame_of(HEADER, 1, header(0)))
+    text = "NOT_FOUND - no exchange '\udcff\udcfe' in vhost '/'"
+    assert peer.refusal() == Refusal("channel", 404, text, 60, 40)
+
+
+def test_a_user_id_that_is_not_utf_8_stands_in_the_text_as_it_is(peer: Peer):
+    publish = struct.pack(">HHHB", 60, 40, 0, 0) + b"\0" + b"\0"
+    user_id = encode_properties(Properties(user_id="\udcff"), 0)
+    peer.send_bytes(frame_of(METHOD, 1, publish) + frame_of(HEADER, 1, user_id))
+    text = "PRECONDITION_FAILED - user_id property set to '\udcff' but authenticated user was 'guest'"
+    assert peer.refusal() == Refusal("channel", 406, text, 60, 40)
+
+
 garbage = st.one_of(
     st.binary(max_size=300),
     st.lists(
