@@ -20,13 +20,12 @@ class AmqpError(Exception):
     def reply_text(self) -> str:
         """`NAME - explanation`, cut to what fits a shortstr: 252 bytes and `...` (RabbitMQ 3.10, observed).
 
-        Bytes of a client's that are no UTF-8 are replaced, because clients expect to be able to read this.
+        A client's bytes that are no UTF-8 stand in it as they came, escaped as surrogates.
         """
         if not self.explanation:
             return self.reply_name
-        encoded = f"{self.reply_name} - {self.explanation}".encode(errors="surrogateescape")
-        text = encoded.decode(errors="replace")
-        encoded = text.encode()
+        text = f"{self.reply_name} - {self.explanation}"
+        encoded = text.encode(errors="surrogateescape")
         if len(encoded) <= REPLY_TEXT_MAX_BYTES:
             return text
         return encoded[: REPLY_TEXT_MAX_BYTES - 3].decode(errors="ignore") + "..."

@@ -186,22 +186,3 @@ def test_consumers_take_turns(
         [b"1", b"4", b"7"],
         [b"2", b"5", b"8"],
     ]
-
-
-def test_a_single_active_consumer_queue_feeds_one_until_it_leaves(
-    connection: pika.BlockingConnection, channel: BlockingChannel, names: Names
-) -> None:
-    queue = names("single")
-    channel.queue_declare(queue, arguments={"x-single-active-consumer": True})
-    channel.confirm_delivery()
-    first, second = connection.channel(), connection.channel()
-    to_first, to_second = consume(first, queue), consume(second, queue)
-    for _ in range(2):
-        channel.basic_publish("", queue, b"first's")
-    pump_until(connection, lambda: len(to_first) == 2)
-    assert to_second == []
-    first.basic_ack(to_first[-1][0].delivery_tag, multiple=True)
-    first.close()
-    channel.basic_publish("", queue, b"second's")
-    pump_until(connection, lambda: to_second)
-    assert bodies(to_second) == [b"second's"]

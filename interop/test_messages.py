@@ -173,57 +173,6 @@ def test_an_alternate_exchange_takes_the_unroutable(channel: BlockingChannel, na
     assert channel.basic_get(queue, auto_ack=True)[2] == b"caught"
 
 
-def test_a_rejected_message_goes_to_the_dead_letter_exchange_with_its_history(
-    connection: pika.BlockingConnection, channel: BlockingChannel, names: Names
-) -> None:
-    queue, dead = names("queue"), names("dead")
-    channel.queue_declare(dead)
-    channel.queue_declare(queue, arguments={"x-dead-letter-exchange": "", "x-dead-letter-routing-key": dead})
-    channel.confirm_delivery()
-    channel.basic_publish("", queue, b"poison")
-    method, _properties, _body = channel.basic_get(queue)
-    assert method is not None
-    channel.basic_reject(method.delivery_tag, requeue=False)
-    got: list[tuple[pika.BasicProperties, bytes]] = []
-    channel.basic_consume(
-        dead, lambda _c, _m, properties, body: got.append((properties, body)), auto_ack=True
-    )
-    pump_until(connection, lambda: got)
-    [(properties, body)] = got
-    assert body == b"poison"
-    assert properties.headers is not None
-    [death] = properties.headers["x-death"]
-    assert (death["queue"], death["reason"], death["count"]) == (queue, "rejected", 1)
-    assert (death["exchange"], death["routing-keys"]) == ("", [queue])
-    assert properties.headers["x-first-death-queue"] == queue
-
-
-def test_an_expired_message_is_dead_lettered(
-    connection: pika.BlockingConnection, channel: BlockingChannel, names: Names
-) -> None:
-    queue, dead = names("queue"), names("dead")
-    channel.queue_declare(dead)
-    channel.queue_declare(
-        queue,
-        arguments={"x-message-ttl": 50, "x-dead-letter-exchange": "", "x-dead-letter-routing-key": dead},
-    )
-    got: list[bytes] = []
-    channel.basic_consume(dead, lambda _c, _m, _p, body: got.append(body), auto_ack=True)
-    channel.basic_publish("", queue, b"late")
-    pump_until(connection, lambda: got)
-    assert got == [b"late"]
-
-
-def test_a_priority_queue_hands_out_the_highest_first(channel: BlockingChannel, names: Names) -> None:
-    queue = names("priority")
-    channel.queue_declare(queue, arguments={"x-max-priority": 5})
-    channel.confirm_delivery()
-    for priority in (1, 5, 3, 5):
-        channel.basic_publish("", queue, str(priority), pika.BasicProperties(priority=priority))
-    got = [channel.basic_get(queue, auto_ack=True)[2] for _ in range(4)]
-    assert got == [b"5", b"5", b"3", b"1"]
-
-
 def test_a_message_routed_through_two_exchanges_arrives(channel: BlockingChannel, names: Names) -> None:
     source, destination, queue = names("source"), names("destination"), names("queue")
     channel.exchange_declare(source, "topic")

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pika
 import pytest
 from pika.adapters.blocking_connection import BlockingChannel
-from pika.exceptions import NackError, UnroutableError
+from pika.exceptions import UnroutableError
 
 from interop.broker import Broker
 from interop.names import Names
@@ -276,12 +276,3 @@ def test_a_confirmed_mandatory_publish_that_goes_nowhere_raises(
     [returned] = caught.value.messages
     assert (returned.method.reply_code, returned.method.reply_text) == (312, "NO_ROUTE")
     assert returned.body == b"lost"
-
-
-def test_a_publish_to_a_full_queue_that_rejects_is_nacked(channel: BlockingChannel, names: Names) -> None:
-    queue = names("full")
-    channel.queue_declare(queue, arguments={"x-max-length": 1, "x-overflow": "reject-publish"})
-    channel.confirm_delivery()
-    channel.basic_publish("", queue, b"fits")
-    with pytest.raises(NackError):
-        channel.basic_publish("", queue, b"does not")

@@ -147,24 +147,11 @@ def test_an_auto_delete_exchange_goes_with_its_last_binding(
     assert caught.value.reply_code == 404
 
 
-def test_an_expiring_queue_goes_when_it_is_not_used(connect: Connect, names: Names) -> None:
-    queue = names("expiring")
-    channel = connect().channel()
-    channel.queue_declare(queue, arguments={"x-expires": 100})
-    consumer_tag = channel.basic_consume(queue, print)
-    channel.connection.sleep(0.3)
-    assert exists(connect, queue)
-    channel.basic_cancel(consumer_tag)
-    channel.connection.sleep(0.5)
-    assert not exists(connect, queue)
-
-
 @pytest.mark.parametrize(
     ("difference", "text"),
     [
         ({"durable": True}, "inequivalent arg 'durable' for queue '{}' in vhost '/'"),
         ({"auto_delete": True}, "inequivalent arg 'auto_delete' for queue '{}' in vhost '/'"),
-        ({"arguments": {"x-max-length": 2}}, "inequivalent arg 'x-max-length' for queue '{}' in vhost '/'"),
     ],
 )
 def test_a_queue_is_not_redeclared_otherwise(
@@ -234,12 +221,3 @@ def test_the_predeclared_exchanges_are_there(channel: BlockingChannel, exchange:
     channel.exchange_declare(exchange, kind, durable=True)
     channel.exchange_declare(exchange, passive=True)
     assert channel.is_open
-
-
-def test_a_durable_queue_with_a_length_limit_drops_its_oldest(channel: BlockingChannel, names: Names) -> None:
-    queue = names("limited")
-    channel.queue_declare(queue, durable=True, arguments={"x-max-length": 2})
-    channel.confirm_delivery()
-    for number in range(4):
-        channel.basic_publish("", queue, str(number))
-    assert [channel.basic_get(queue, auto_ack=True)[2] for _ in range(3)] == [b"2", b"3", None]

@@ -405,7 +405,7 @@ class Channel(Sink):
         """Whether the shared credit and the connection's output allow one more delivery."""
         connection = self.connection
         if connection.congested:
-            connection.stalled.append(consumer)
+            connection.stalled[consumer] = None
             return False
         limit = self.global_prefetch_count
         return limit == 0 or consumer.no_ack or self._consumers_unacked < limit

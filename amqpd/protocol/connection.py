@@ -97,6 +97,8 @@ ACCEPTED_HEADERS: Final = {
 SILENT_CLOSE_S: Final = 3.0
 """How long a refused client waits for the end of the stream: guessing passwords takes time."""
 
+NO_PERMISSIONS: Final = Permissions("", "", "")
+
 CHANNEL_NUMBERS: Final = 65535
 
 CLOSE_TIMEOUT_S: Final = 30.0
@@ -118,7 +120,6 @@ class Connection(Publisher):
         self.state: i64 = AWAITING_HEADER
         self.channels: dict[int, Channel] = {}
         self.user: User | None = None
-        self.permissions: Permissions | None = None
         self.vhost: VirtualHost | None = None
         self.client_properties: Table = {}
         self.consumer_cancel_notify = False
@@ -131,7 +132,7 @@ class Connection(Publisher):
         """Whom this connection's exclusive queues belong to."""
         self.confirming: list[Channel] = []
         """Channels with confirms to send when all that was received is worked through."""
-        self.stalled: list[Consumer] = []
+        self.stalled: dict[Consumer, None] = {}
         """Consumers that got no delivery because the output was full."""
         self.output = Output()
         self.unwritten_bytes: i64 = 0
@@ -245,7 +246,7 @@ class Connection(Publisher):
         self.congested = unwritten_bytes + self.output.size() >= self.parameters.output_max_bytes
         if self.stalled and not self.congested:
             stalled = self.stalled
-            self.stalled = []
+            self.stalled = {}
             for consumer in stalled:
                 consumer.resume()
 
@@ -467,11 +468,9 @@ class Connection(Publisher):
         vhost = self.broker.vhosts.get(name)
         if vhost is None:
             raise NotAllowed(f"vhost {name} not found")
-        permissions = user.permissions_in(name)
-        if permissions is None:
+        if user.permissions_in(name) is None:
             raise NotAllowed(f"access to vhost '{name}' refused for user '{user.name}'")
         self.vhost = vhost
-        self.permissions = permissions
         self.state = OPEN
         self._set_timer(None)
         self.send(0, commands.Connection.OpenOk())
@@ -496,9 +495,8 @@ class Connection(Publisher):
         return self.user
 
     def permissions_granted(self) -> Permissions:
-        """What the user may do in the vhost of an open connection."""
-        assert self.permissions is not None
-        return self.permissions
+        """What the user may do now in the vhost of an open connection: nothing, once all was taken away."""
+        return self.user_logged_in().permissions_in(self.vhost_opened().name) or NO_PERMISSIONS
 
     # Heartbeats (4.2.7). Silence is seen by comparing byte counts, so that traffic itself costs nothing.
 
@@ -636,7 +634,7 @@ class Connection(Publisher):
         channels = self.channels
         self.channels = {}
         self._last_channel = None
-        self.stalled = []
+        self.stalled = {}
         self.stop_waiting()
         self._stop_blocking()
         for channel in channels.values():

@@ -16,8 +16,8 @@ from amqpd.protocol.connection import Connection
 from amqpd.protocol.parameters import Parameters, Transport
 from amqpd.protocol.parameters import Peer as Name
 from amqpd.protocol.states import OPEN
-from amqpd.wire.fields import bytes_of, field_of
-from amqpd.wire.methods import decode_method, encode_method
+from amqpd.wire.fields import bytes_of, field_of, text_of
+from amqpd.wire.methods import MalformedShortString, decode_method, encode_method
 from amqpd.wire.properties import Properties, decode_properties, encode_properties
 
 PROTOCOL_HEADER = b"AMQP\x00\x00\x09\x01"
@@ -91,6 +91,8 @@ class MemoryTransport(Transport):
         self.output_is_ready = False
         self.reading_paused = False
         """Whether the connection asked to be read no more until consumers have caught up."""
+        self.blocked = False
+        """Whether it asked to be read no more until the broker has room again."""
         self.closed = False
 
     def output_ready(self) -> None:
@@ -104,6 +106,14 @@ class MemoryTransport(Transport):
     def resume_publisher(self) -> None:
         """They have caught up."""
         self.reading_paused = False
+
+    def block(self) -> None:
+        """The broker is short of memory or disk."""
+        self.blocked = True
+
+    def unblock(self) -> None:
+        """It is not any more."""
+        self.blocked = False
 
     def close(self) -> None:
         """The connection wants the stream to end."""
@@ -391,7 +401,7 @@ class Peer:
         if frame_type == HEARTBEAT_FRAME:
             self._inbox.append(Received(channel_id, Heartbeat()))
         elif frame_type == METHOD_FRAME:
-            self._receive_method(channel_id, decode_method(payload))
+            self._receive_method(channel_id, method_from_broker(payload))
         elif frame_type == HEADER_FRAME:
             method, _, _ = self._assembled.pop(channel_id)
             self._receive_content(channel_id, method, payload, b"")
@@ -449,6 +459,22 @@ def method_of(kind: type[M], **arguments: object) -> M:
     for name, value in arguments.items():
         setattr(method, name, value)
     return method
+
+
+def method_from_broker(payload: bytes) -> Method:
+    """A method as the broker sent it; a close may quote a client's octets that are no UTF-8."""
+    try:
+        return decode_method(payload)
+    except MalformedShortString:
+        kind = commands.Channel.Close if payload[:2] == b"\x00\x14" else commands.Connection.Close
+        end = 7 + payload[6]
+        return method_of(
+            kind,
+            reply_code=int.from_bytes(payload[4:6], "big"),
+            reply_text=text_of(payload[7:end]),
+            class_id=int.from_bytes(payload[end : end + 2], "big"),
+            method_id=int.from_bytes(payload[end + 2 : end + 4], "big"),
+        )
 
 
 def refusal_of(method: commands.Channel.Close | commands.Connection.Close) -> Refusal:
