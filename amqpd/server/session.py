@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from amqpd.server.listeners import Server
 
 WRITE_BUFFER_HIGH_BYTES = 131072
-"""When the event loop holds this much unwritten output, we hand it no more until it has written half."""
+"""When the event loop holds this much unwritten output, we hand it no more until it has written most of it."""
 
 REPLIES_MAX_BYTES = 67108864
 """A client that asks and never reads is not heard any more when this much output waits for it."""
@@ -61,8 +61,10 @@ class Session(asyncio.BufferedProtocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
-        self._transport.set_write_buffer_limits(WRITE_BUFFER_HIGH_BYTES)
         server = self._server
+        # What the loop holds without telling us when it is gone must never be enough to stop deliveries.
+        high_bytes = min(WRITE_BUFFER_HIGH_BYTES, int(server.parameters.output_max_bytes) // 2)
+        self._transport.set_write_buffer_limits(high_bytes)
         self.connection = Connection(
             server.broker, server.users, server.parameters, peer_of(transport), _Carrier(self)
         )

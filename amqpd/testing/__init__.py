@@ -11,10 +11,14 @@
 With pytest, the fixture `amqpd_broker` is a broker in a thread, one for each test.
 """
 
-from amqpd.testing.clock import FakeClock
-from amqpd.testing.memory import MemoryBroker, RecordedEvents
-from amqpd.testing.peer import Content, Heartbeat, NoReply, Peer, Received, Refusal
-from amqpd.testing.running import BrokerInThread, RunningBroker, broker, broker_in_thread
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from amqpd.testing.clock import FakeClock
+    from amqpd.testing.memory import MemoryBroker, RecordedEvents
+    from amqpd.testing.peer import Content, Heartbeat, NoReply, Peer, Received, Refusal
+    from amqpd.testing.running import BrokerInThread, RunningBroker, broker, broker_in_thread
 
 __all__ = [
     "BrokerInThread",
@@ -31,3 +35,16 @@ __all__ = [
     "broker",
     "broker_in_thread",
 ]
+
+_MODULES = ("clock", "memory", "peer", "running")
+
+
+def __getattr__(name: str) -> object:
+    """Found when asked for: pytest imports this package in every test run, also where no broker is wanted."""
+    if name in __all__:
+        for module in _MODULES:
+            found = getattr(import_module(f"{__name__}.{module}"), name, None)
+            if found is not None:
+                globals()[name] = found
+                return found
+    raise AttributeError(f"module '{__name__}' has no attribute '{name}'")

@@ -1,0 +1,82 @@
+"""Where the server listens."""
+
+import socket
+
+import anyio
+import pytest
+
+from amqpd.app import StartError, serving
+from amqpd.auth.users import default_users
+from amqpd.config.settings import LOOPBACK, Settings
+from amqpd.events import Events
+from amqpd.server.clock import MachineClock
+
+Addresses = list[tuple[str, int]]
+
+
+def listen(event_loop_name: str, hosts: tuple[str, ...], port: int = 0) -> Addresses:
+    """The addresses a server took; each of them is connected to once."""
+
+    async def serve() -> Addresses:
+        settings = Settings(host=hosts, port=port)
+        async with serving(settings, MachineClock(), Events(), default_users()) as (_server, addresses):
+            for host, number in addresses:
+                async with await anyio.connect_tcp(host, number):
+                    pass
+            return addresses
+
+    return anyio.run(serve, backend_options={"use_uvloop": event_loop_name == "uvloop"})
+
+
+def has_ipv6() -> bool:
+    try:
+        with socket.socket(socket.AF_INET6) as probe:
+            probe.bind(("::1", 0))
+    except OSError:
+        return False
+    return True
+
+
+def test_localhost_is_both_loopbacks_where_there_are_both(event_loop_name: str):
+    addresses = listen(event_loop_name, LOOPBACK)
+    expected = ["127.0.0.1", "::1"] if has_ipv6() else ["127.0.0.1"]
+    assert [host for host, _ in addresses] == expected
+    assert len({port for _, port in addresses}) == 1
+
+
+def test_every_host_is_listened_on(event_loop_name: str):
+    addresses = listen(event_loop_name, ("127.0.0.1", "127.0.0.2"))
+    assert [host for host, _ in addresses] == ["127.0.0.1", "127.0.0.2"]
+
+
+def test_a_port_in_use_is_an_error_that_names_it(event_loop_name: str):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        with pytest.raises(
+            StartError, match=f"cannot listen on 127.0.0.1 port {port}: Address already in use"
+        ):
+            listen(event_loop_name, ("127.0.0.1",), port)
+
+
+def test_a_host_that_failed_leaves_none_of_the_others_listening(event_loop_name: str):
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+
+    async def fail_then_connect() -> None:
+        settings = Settings(host=("127.0.0.1", "192.0.2.1"), port=port)
+        with pytest.raises(StartError):
+            async with serving(settings, MachineClock(), Events(), default_users()):
+                pytest.fail("listens on an address of elsewhere")
+        with pytest.raises(OSError, match="connect"):
+            async with await anyio.connect_tcp("127.0.0.1", port):
+                pytest.fail("still listens")
+
+    anyio.run(fail_then_connect, backend_options={"use_uvloop": event_loop_name == "uvloop"})
+
+
+def test_a_port_is_free_again_after_the_end(event_loop_name: str):
+    [(_, port)] = listen(event_loop_name, ("127.0.0.1",))
+    assert listen(event_loop_name, ("127.0.0.1",), port) == [("127.0.0.1", port)]
