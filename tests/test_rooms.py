@@ -40,8 +40,6 @@ OUTSIDE_WORLD = {
     "concurrent",
     "logging",
     "multiprocessing",
-    "os",
-    "pathlib",
     "select",
     "selectors",
     "signal",
@@ -52,9 +50,8 @@ OUTSIDE_WORLD = {
     "time",
     "uvloop",
 }
-"""What the core is given instead of importing it: time, files, sockets, threads and the log."""
+"""What the core is given instead of importing it: time, sockets, threads and the log."""
 
-FILES_OF_THE_STORE = {"os", "pathlib"}
 SETTINGS_READERS = {"app", "cli", "testing", "config"}
 
 
@@ -88,13 +85,12 @@ def test_each_room_imports_only_the_rooms_below_it(path: Path):
 
 @pytest.mark.parametrize("room", sorted(CORE))
 def test_the_core_imports_nothing_of_the_outside_world(room: str):
-    forbidden = OUTSIDE_WORLD - FILES_OF_THE_STORE if room == "store" else OUTSIDE_WORLD
     found = {
         (path.name, module)
         for path in SOURCES
         if room_of(path) == room
         for module in imported(path)
-        if module.split(".")[0] in forbidden
+        if module.split(".")[0] in OUTSIDE_WORLD
     }
     assert not found
 

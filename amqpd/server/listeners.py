@@ -55,6 +55,7 @@ class Server:
             except OSError as error:
                 if host == "::1" and len(hosts) > 1 and error.errno in NO_SUCH_ADDRESS:
                     continue
+                self._stop_listening()
                 raise ListenError(f"cannot listen on {host} port {port}: {error.strerror or error}") from None
             port = port or taken[0][1]
             addresses += taken
@@ -72,8 +73,7 @@ class Server:
 
     async def stop(self) -> None:
         """Listen no more, tell every client (connection.close 320), and wait a little for their answers."""
-        for server in self._servers:
-            server.close()
+        self._stop_listening()
         for session in list(self.sessions):
             session.connection.shut_down()
         if self.sessions:
@@ -83,6 +83,10 @@ class Server:
             session.abort()
         await anyio.sleep(0)
         self._timekeeper.stop()
+
+    def _stop_listening(self) -> None:
+        for server in self._servers:
+            server.close()
 
     def session_ended(self) -> None:
         """One session less; `stop` may be waiting for the last."""

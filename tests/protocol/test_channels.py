@@ -257,11 +257,12 @@ def test_a_client_that_never_answers_our_close_is_hung_up_after_30_s(broker: Mem
     assert peer.stream_closed
 
 
-def test_closes_of_connections_that_cross_end_the_stream(peer: Peer):
+def test_closes_of_connections_that_cross_are_both_answered(peer: Peer):
     peer.send_frame(9, 0, b"x")
     peer.send(0, commands.Connection.Close(200, "", 0, 0))
     kinds = [type(received.frame) for received in peer.receive()]
     assert kinds == [commands.Connection.Close, commands.Connection.CloseOk]
+    peer.send(0, commands.Connection.CloseOk())
     assert peer.stream_closed
 
 
