@@ -535,6 +535,11 @@ class Channel(Sink):
         if queue.auto_delete and not queue.consumers and not queue.deleted:
             self.vhost.delete_queue(queue)
 
+    def leave_queues(self) -> None:
+        """Get nothing more, so that what is about to be requeued goes to others."""
+        for consumer in self.consumers.values():
+            consumer.queue.remove_consumer(consumer)
+
     def release(self) -> None:
         """The channel is over: end its consumers, requeue what is unsettled, drop what is uncommitted."""
         transaction = self.transaction
@@ -543,8 +548,7 @@ class Channel(Sink):
                 self.unacked.restore(settlement.deliveries)
             self.transaction = None
         self._body.take()
-        for consumer in list(self.consumers.values()):
-            consumer.queue.remove_consumer(consumer)
+        self.leave_queues()
         self.requeue(self.unacked.take_all())
         for consumer in list(self.consumers.values()):
             self.end_consumer(consumer)

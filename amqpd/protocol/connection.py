@@ -2,26 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Final, final
 
 from mypy_extensions import i64
 from pamqp import commands
 from pamqp.base import Frame as Method
 
-from amqpd.auth.mechanisms import (
-    Challenge,
-    Credentials,
-    ExternalName,
-    MalformedResponse,
-    Mechanism,
-    Step,
-    UnknownMechanism,
-    find_mechanism,
-    offered,
-)
 from amqpd.auth.permissions import Permissions
-from amqpd.auth.users import LoginRefused, User, Users
+from amqpd.auth.users import User, Users
 from amqpd.broker.alarms import Blocked
 from amqpd.broker.broker import Broker
 from amqpd.broker.consumer import Consumer
@@ -29,7 +17,6 @@ from amqpd.broker.queues.classic import Owner, Publisher, Queue
 from amqpd.broker.vhost import VirtualHost
 from amqpd.clock import Timer
 from amqpd.errors import (
-    AccessRefused,
     AmqpError,
     ChannelError,
     ConnectionForced,
@@ -41,7 +28,8 @@ from amqpd.errors import (
 )
 from amqpd.protocol import methods  # noqa: F401 - fills the table that channels dispatch by
 from amqpd.protocol.channel import Channel
-from amqpd.protocol.dispatch import decoded_table
+from amqpd.protocol.handshake import Handshake
+from amqpd.protocol.heartbeats import Heartbeats
 from amqpd.protocol.parameters import Parameters, Peer, Transport, client_capability
 from amqpd.protocol.states import (
     AWAITING_HEADER,
@@ -50,26 +38,19 @@ from amqpd.protocol.states import (
     CLOSED,
     CLOSING,
     CONNECTION_CLOSE,
-    CONNECTION_OPEN,
     EXPECTED,
     OPEN,
     OPENING,
-    SECURE_OK,
-    SECURING,
-    START_OK,
-    STARTING,
-    TUNE_OK,
     TUNING,
     UPDATE_SECRET,
 )
 from amqpd.wire import terms
-from amqpd.wire.fields import Table, bytes_of
+from amqpd.wire.fields import Table
 from amqpd.wire.frames import (
     FRAME_BODY,
     FRAME_HEARTBEAT,
     FRAME_METHOD,
     FRAME_MIN_SIZE,
-    HEARTBEAT,
     FrameReader,
     Octets,
     Output,
@@ -84,22 +65,10 @@ from amqpd.wire.methods import (
     encode_method,
 )
 
-PROTOCOL_HEADER: Final = b"AMQP\x00\x00\x09\x01"
-HEADER_SIZE: Final = 8
-ACCEPTED_HEADERS: Final = {
-    b"AMQP\x00\x00\x09\x01": (0, 9),
-    b"AMQP\x01\x01\x00\x09": (0, 9),
-    b"AMQP\x01\x01\x08\x00": (8, 0),
-    b"AMQP\x01\x01\x09\x01": (8, 0),
-}
-"""Protocol headers that RabbitMQ 3.10 takes, and the version that connection.start then says."""
-
 SILENT_CLOSE_S: Final = 3.0
 """How long a refused client waits for the end of the stream: guessing passwords takes time."""
 
 NO_PERMISSIONS: Final = Permissions("", "", "")
-
-CHANNEL_NUMBERS: Final = 65535
 
 CLOSE_TIMEOUT_S: Final = 30.0
 """How long we wait for close-ok, or for the client to close the stream after its own close."""
@@ -148,17 +117,14 @@ class Connection(Publisher):
         self.received_bytes = 0
         self.taken_bytes = 0
         self._reader = FrameReader()
-        self._header = b""
         self._last_channel: Channel | None = None
         self._woken = False
         self._ignoring = False
-        self._mechanism: Mechanism | None = None
-        self._challenge: Challenge | None = None
+        self._handshake = Handshake(self)
+        self._heartbeats: Heartbeats | None = None
         self._timer: Timer | None = broker.timers.after(
             parameters.handshake_timeout_s, self._handshake_timed_out
         )
-        self._send_timer: Timer | None = None
-        self._receive_timer: Timer | None = None
 
     # Bytes in and out
 
@@ -166,7 +132,7 @@ class Connection(Publisher):
         """Take bytes from the peer. Never raises for anything the peer sent."""
         self.received_bytes += len(data)
         if self.state == AWAITING_HEADER:
-            data = self._receive_header(data)
+            data = self._handshake.receive_header(data)
         if not data or self._ignoring:
             return
         self._reader.feed(data)
@@ -176,10 +142,16 @@ class Connection(Publisher):
         """Work through everything that was received, then confirm what was published."""
         while not self._receive_frames():
             pass
-        if self.confirming:
-            for channel in self.confirming:
-                channel.send_confirms()
-            self.confirming.clear()
+        self._send_confirms()
+
+    def _send_confirms(self) -> None:
+        for channel in self.confirming:
+            channel.send_confirms()
+        self.confirming.clear()
+
+    def written_bytes(self) -> int:
+        """How much was written to this connection since it was made."""
+        return self.taken_bytes + self.output.size()
 
     def awaited_bytes(self) -> i64:
         """How many bytes of a message that is arriving are still missing; 0 if none is."""
@@ -253,46 +225,20 @@ class Connection(Publisher):
     def disconnected(self) -> None:
         """The stream is gone, whoever ended it."""
         if self.state == AWAITING_HEADER:
-            self._tell("debug", "client closed before it said anything", {})
+            self.tell("debug", "client closed before it said anything", {})
         elif self.state != CLOSED:
-            self._tell("warning", "client unexpectedly closed the connection", {})
+            self.tell("warning", "client unexpectedly closed the connection", {})
         self._end()
 
     def shut_down(self) -> None:
         """The broker stops: say so, or just hang up on whoever is not through the handshake."""
         if self.state == OPEN:
             self.method_id = 0
-            self._refuse(ConnectionForced("broker forced connection closure with reason 'shutdown'"))
+            self.refuse(ConnectionForced("broker forced connection closure with reason 'shutdown'"))
         elif self.state != CLOSING:
             self.hang_up()
 
     # Frames
-
-    def _receive_header(self, data: bytes) -> bytes:
-        """Take the protocol header; returns what came after it (4.2.2)."""
-        missing: i64 = HEADER_SIZE - len(self._header)
-        self._header += data[:missing]
-        if len(self._header) < HEADER_SIZE:
-            return b""
-        version = ACCEPTED_HEADERS.get(self._header)
-        if version is None:
-            self._tell("error", "protocol header refused", {"header": repr(self._header)})
-            self.output.write(PROTOCOL_HEADER)
-            self.wrote()
-            self.hang_up()
-            return b""
-        self.state = STARTING
-        self.send(
-            0,
-            commands.Connection.Start(
-                version[0],
-                version[1],
-                self.parameters.server_properties,  # type: ignore[arg-type]
-                offered(self.peer.external_name is not None),
-                "en_US",
-            ),
-        )
-        return data[missing:]
 
     def _receive_frames(self) -> bool:
         """Work through all frames that are there; False if an error was answered and more may follow."""
@@ -395,94 +341,34 @@ class Connection(Publisher):
         if method.index == CONNECTION_CLOSE and self.state >= TUNING:
             self._close_received()
         elif method.index in EXPECTED[self.state]:
-            HANDLERS[method.index](self, method)
+            self._call(method)
         else:
             state = "running" if self.state == OPEN else "starting"
             raise ChannelError(f"unexpected method in connection state {state}")
 
-    def _start_ok(self, method: commands.Connection.StartOk) -> None:
-        self.client_properties = decoded_table(method.client_properties)
-        self.consumer_cancel_notify = client_capability(self.client_properties, "consumer_cancel_notify")
-        external_name = self.peer.external_name
-        try:
-            self._mechanism = find_mechanism(method.mechanism, external_name is not None)
-            self._log_in(self._mechanism.start(bytes_of(method.response or ""), external_name))
-        except (MalformedResponse, UnknownMechanism) as error:
-            self._refuse_silently(str(error))
-        except LoginRefused as refused:
-            self._refuse_login(method.mechanism, refused.reason)
-
-    def _secure_ok(self, method: commands.Connection.SecureOk) -> None:
-        mechanism, challenge = self._mechanism, self._challenge
-        assert mechanism is not None and challenge is not None
-        try:
-            self._log_in(mechanism.proceed(challenge, bytes_of(method.response or "")))
-        except MalformedResponse as error:
-            self._refuse_silently(str(error))
-        except LoginRefused as refused:
-            self._refuse_login(mechanism.name, refused.reason)
-
-    def _log_in(self, step: Step) -> None:
-        """Go on with what the mechanism found. Raises LoginRefused."""
-        if isinstance(step, Challenge):
-            self._challenge = step
-            self.state = SECURING
-            self.send(0, commands.Connection.Secure(step.challenge.decode("latin-1")))
-            return
-        if isinstance(step, Credentials):
-            user = self.users.authenticate(step.user, step.password)
+    def _call(self, method: Method) -> None:
+        if method.index == UPDATE_SECRET:
+            # Passwords do not expire here, so a new one changes nothing (RabbitMQ's internal backend, too).
+            self.send(0, commands.Connection.UpdateSecretOk())
         else:
-            assert isinstance(step, ExternalName)
-            user = self.users.authenticate_external(step.user)
-        self.users.check_loopback(user, self.peer.is_loopback)
-        self.user = user
-        self.state = TUNING
-        offer = self.parameters
-        tune = commands.Connection.Tune(
-            int(offer.channel_max), int(offer.frame_max_bytes), int(offer.heartbeat_s)
-        )
-        self.send(0, tune)
+            self._handshake.call(method)
 
-    def _tune_ok(self, method: commands.Connection.TuneOk) -> None:
-        """Take what the client settled for; 0 would mean no limit, which RabbitMQ's limits rule out."""
-        offer = self.parameters
-        problem = _out_of_range("frame_max", method.frame_max, FRAME_MIN_SIZE, offer.frame_max_bytes)
-        if offer.channel_max:
-            problem = problem or _out_of_range("channel_max", method.channel_max, 1, offer.channel_max)
-        if problem:
-            self._refuse_silently(f"failed to negotiate connection parameters: {problem}")
-            return
-        self.frame_max = method.frame_max
-        self._reader.frame_max = method.frame_max
-        self.channel_max = method.channel_max or CHANNEL_NUMBERS
-        self.heartbeat_s = method.heartbeat
-        self.state = OPENING
+    def tune(self, frame_max: i64, channel_max: i64, heartbeat_s: i64) -> None:
+        """Take the limits that were negotiated."""
+        self.frame_max = frame_max
+        self._reader.frame_max = frame_max
+        self.channel_max = channel_max
+        self.heartbeat_s = heartbeat_s
 
-    def _update_secret(self, method: commands.Connection.UpdateSecret) -> None:
-        # Passwords do not expire here, so a new one changes nothing (RabbitMQ's internal backend, too).
-        self.send(0, commands.Connection.UpdateSecretOk())
-
-    def _open(self, method: commands.Connection.Open) -> None:
-        user = self.user_logged_in()
-        name = method.virtual_host
-        vhost = self.broker.vhosts.get(name)
-        if vhost is None:
-            raise NotAllowed(f"vhost {name} not found")
-        if user.permissions_in(name) is None:
-            raise NotAllowed(f"access to vhost '{name}' refused for user '{user.name}'")
+    def open(self, vhost: VirtualHost) -> None:
+        """The handshake is done: channels may be used."""
         self.vhost = vhost
         self.state = OPEN
         self._set_timer(None)
         self.send(0, commands.Connection.OpenOk())
-        if self.heartbeat_s:
-            self._send_heartbeat_after(self._written_bytes())
-            self._expect_traffic_after(-1, 0)
-        self._tell("info", "connection opened", {"name": self._name_given()})
-
-    def _name_given(self) -> str:
-        """The name that the client gave the connection, or nothing."""
+        self._heartbeats = Heartbeats(self, int(self.heartbeat_s))
         name = self.client_properties.get("connection_name")
-        return str(name.value) if name is not None else ""
+        self.tell("info", "connection opened", {"name": "" if name is None else str(name.value)})
 
     def vhost_opened(self) -> VirtualHost:
         """The vhost of an open connection."""
@@ -498,38 +384,6 @@ class Connection(Publisher):
         """What the user may do now in the vhost of an open connection: nothing, once all was taken away."""
         return self.user_logged_in().permissions_in(self.vhost_opened().name) or NO_PERMISSIONS
 
-    # Heartbeats (4.2.7). Silence is seen by comparing byte counts, so that traffic itself costs nothing.
-
-    def _written_bytes(self) -> int:
-        return self.taken_bytes + self.output.size()
-
-    def _send_heartbeat_after(self, written_bytes: int) -> None:
-        """Every half interval: if nothing was written since, write a heartbeat."""
-        self._send_timer = self.broker.timers.after(
-            self.heartbeat_s / 2, lambda: self._send_heartbeat(written_bytes)
-        )
-
-    def _send_heartbeat(self, written_bytes: int) -> None:
-        if self._written_bytes() == written_bytes:
-            self.output.write(HEARTBEAT)
-            self.wrote()
-        self._send_heartbeat_after(self._written_bytes())
-
-    def _expect_traffic_after(self, received_bytes: int, silent_intervals: int) -> None:
-        """Every interval: hang up on a peer that has been silent for two (RabbitMQ 3.10, observed)."""
-        self._receive_timer = self.broker.timers.after(
-            float(self.heartbeat_s), lambda: self._expect_traffic(received_bytes, silent_intervals)
-        )
-
-    def _expect_traffic(self, received_bytes: int, silent_intervals: int) -> None:
-        if received_bytes != self.received_bytes or self.blocked:
-            self._expect_traffic_after(self.received_bytes, 0)
-        elif silent_intervals == 0:
-            self._expect_traffic_after(received_bytes, 1)
-        else:
-            self._tell("error", "missed heartbeats from client", {"timeout_s": int(self.heartbeat_s)})
-            self.hang_up()
-
     # Errors and endings
 
     def send(self, channel_id: i64, method: Method) -> None:
@@ -540,13 +394,13 @@ class Connection(Publisher):
     def _answer(self, error: AmqpError) -> None:
         """Close what the error's reply code says: the channel, the connection, or the stream without a word."""
         if self.state < OPENING:
-            self._refuse_silently(error.reply_text())
+            self.refuse_silently(error.reply_text())
             return
         channel = self.channels.get(self._reader.channel_id)
         if isinstance(error, SoftError) and channel is not None:
             self._refuse_channel(channel, error)
         elif self.state < CLOSING:
-            self._refuse(error)
+            self.refuse(error)
         else:
             # The stream makes no sense any more; only its end is awaited.
             self._ignoring = True
@@ -562,11 +416,11 @@ class Connection(Publisher):
             self._answer(FrameError("Malformed UTF-8 in shortstr"))
         else:
             # RabbitMQ's reader crashes on these, which the client sees as the end of the stream.
-            self._tell("error", "undecodable method", {"error": str(error)})
+            self.tell("error", "undecodable method", {"error": str(error)})
             self.hang_up()
 
     def _refuse_channel(self, channel: Channel, error: AmqpError) -> None:
-        self._tell("error", "channel error", {"channel": int(channel.id), "error": error.reply_text()})
+        self.tell("error", "channel error", {"channel": int(channel.id), "error": error.reply_text()})
         class_id, method_id = int(self.method_id >> 16), int(self.method_id & 0xFFFF)
         channel.send_confirms()
         self.send(
@@ -574,37 +428,26 @@ class Connection(Publisher):
         )
         channel.begin_closing()
 
-    def _refuse(self, error: AmqpError) -> None:
-        self._tell("error", "connection error", {"error": error.reply_text()})
+    def refuse(self, error: AmqpError) -> None:
+        """Close the connection for an error; everything it held is given back at once."""
+        self._send_confirms()
+        self.tell("error", "connection error", {"error": error.reply_text()})
         class_id, method_id = int(self.method_id >> 16), int(self.method_id & 0xFFFF)
         self.send(0, commands.Connection.Close(error.reply_code, error.reply_text(), class_id, method_id))
         self._release()
         self.state = CLOSING
         self._set_timer(self.broker.timers.after(CLOSE_TIMEOUT_S, self.hang_up))
 
-    def _refuse_login(self, mechanism: str, reason: str) -> None:
-        self._tell("error", "login refused", {"mechanism": mechanism, "reason": reason})
-        if not client_capability(self.client_properties, "authentication_failure_close"):
-            self._refuse_silently(reason)
-            return
-        self.method_id = 0
-        self._refuse(
-            AccessRefused(
-                f"Login was refused using authentication mechanism {mechanism}. "
-                "For details see the broker logfile."
-            )
-        )
-
-    def _refuse_silently(self, reason: str) -> None:
+    def refuse_silently(self, reason: str) -> None:
         """A handshake went wrong: no frame, and the end of the stream only after a while."""
-        self._tell("error", "handshake failed", {"reason": reason})
+        self.tell("error", "handshake failed", {"reason": reason})
         self.state = CLOSED
         self._ignoring = True
         self._set_timer(self.broker.timers.after(SILENT_CLOSE_S, self.hang_up))
 
     def _close_received(self) -> None:
         """The client closes: everything of the connection is gone before it hears close-ok."""
-        self._tell("info", "connection closed", {})
+        self.tell("info", "connection closed", {})
         self._release()
         self.state = CLOSED
         self.send(0, commands.Connection.CloseOk())
@@ -612,7 +455,7 @@ class Connection(Publisher):
         self._set_timer(self.broker.timers.after(patience_s, self.hang_up))
 
     def _handshake_timed_out(self) -> None:
-        self._tell("error", "handshake timed out", {"state": int(self.state)})
+        self.tell("error", "handshake timed out", {"state": int(self.state)})
         self.hang_up()
 
     def hang_up(self) -> None:
@@ -628,15 +471,16 @@ class Connection(Publisher):
 
     def _release(self) -> None:
         """Give back everything that this connection held in the broker."""
-        for timer in (self._send_timer, self._receive_timer):
-            if timer is not None:
-                timer.cancel()
+        if self._heartbeats is not None:
+            self._heartbeats.stop()
         channels = self.channels
         self.channels = {}
         self._last_channel = None
         self.stalled = {}
         self.stop_waiting()
         self._stop_blocking()
+        for channel in channels.values():
+            channel.leave_queues()
         for channel in channels.values():
             if channel.state != CHANNEL_CLOSING:
                 channel.state = CHANNEL_CLOSING
@@ -650,7 +494,8 @@ class Connection(Publisher):
             self._timer.cancel()
         self._timer = timer
 
-    def _tell(self, level: str, sentence: str, fields: dict[str, object]) -> None:
+    def tell(self, level: str, sentence: str, fields: dict[str, object]) -> None:
+        """Let it be known what happened here."""
         about: dict[str, object] = {"connection": self.peer.name}
         if self.vhost is not None:
             about["vhost"] = self.vhost.name
@@ -669,21 +514,3 @@ class Hold(Blocked):
     def unblock(self) -> None:
         """Let the connection go on."""
         self._connection.unblock()
-
-
-HANDLERS: Final[dict[int, Callable[..., None]]] = {
-    START_OK: Connection._start_ok,
-    SECURE_OK: Connection._secure_ok,
-    TUNE_OK: Connection._tune_ok,
-    CONNECTION_OPEN: Connection._open,
-    UPDATE_SECRET: Connection._update_secret,
-}
-"""What each method of class connection does; connection.close has a way of its own."""
-
-
-def _out_of_range(name: str, value: int, minimum: i64, maximum: i64) -> str:
-    if value < minimum:
-        return f"negotiated {name} = {value} is lower than the minimum allowed value ({minimum})"
-    if value > maximum:
-        return f"negotiated {name} = {value} is higher than the maximum allowed value ({maximum})"
-    return ""
