@@ -1,4 +1,4 @@
-"""A channel: assembles published content, delivers to consumers, and keeps what is unsettled (1.5, 1.8)."""
+"""A channel: takes its methods, delivers to consumers, and keeps what is unsettled (1.5, 1.8)."""
 
 from __future__ import annotations
 
@@ -16,17 +16,15 @@ from amqpd.broker.unacked import Delivery, Unacked
 from amqpd.errors import (
     AccessRefused,
     FrameError,
-    InternalError,
     NotFound,
-    NotImplementedByBroker,
     PreconditionFailed,
     UnexpectedFrame,
 )
-from amqpd.message import Body, Message, write_content
-from amqpd.protocol.checks import NOTHING_CHECKED, REPLY_TO_QUEUE, Checked, check_header
+from amqpd.message import Message, write_content
+from amqpd.protocol.checks import REPLY_TO_QUEUE
 from amqpd.protocol.confirms import Confirms
 from amqpd.protocol.dispatch import call, unchecked
-from amqpd.protocol.route import Route
+from amqpd.protocol.publishing import Publishing
 from amqpd.protocol.states import (
     BASIC_ACK,
     BASIC_NACK,
@@ -42,33 +40,22 @@ from amqpd.protocol.states import (
 from amqpd.protocol.transaction import HeldPublish, HeldSettlement, Transaction
 from amqpd.wire import terms
 from amqpd.wire.frames import (
-    FRAME_BODY,
     FRAME_END_OCTET,
-    FRAME_HEADER,
     FRAME_METHOD,
     FrameReader,
-    Octets,
     frame,
     method_id_at,
 )
 from amqpd.wire.methods import decode_method, encode_method
-from amqpd.wire.properties import MalformedProperties
 
 if TYPE_CHECKING:
     from amqpd.protocol.connection import Connection
 
-IMMEDIATE: Final = 2
-MANDATORY: Final = 1
 MULTIPLE: Final = 1
 REQUEUE_OF_NACK: Final = 2
 REQUEUE_OF_REJECT: Final = 1
 
-ROUTES_REMEMBERED: Final = 4096
-"""Addresses a channel remembers the way of; when there are more, it starts anew."""
-
 LAST_TAG: Final = (1 << 63) - 1
-CONTENT_HEADER_MIN: Final = 12
-BASIC_CLASS: Final = 60
 
 
 @final
@@ -94,15 +81,8 @@ class Channel(Sink):
         """The consumer of direct replies, of which a channel has one at most."""
         self._consumers_unacked: i64 = 0
         self._next_delivery_tag: i64 = 1
-        self._routes: dict[bytes, Route] = {}
         self._deliver_head = int((FRAME_METHOD << 16) | channel_id).to_bytes(3, "big")
-        # The content being assembled
-        self._address = b""
-        self._publish_bits: i64 = 0
-        self._header = b""
-        self._checked = NOTHING_CHECKED
-        self._body_size: i64 = 0
-        self._body = Body()
+        self._publishing = Publishing(self)
 
     # What the client sends
 
@@ -115,15 +95,15 @@ class Channel(Sink):
                 raise UnexpectedFrame("expected method frame, got non method frame instead")
             self._receive_method(reader)
         elif state == CHANNEL_BODY:
-            self._receive_body(reader)
+            self._publishing.receive_body(reader)
         elif state == CHANNEL_HEADER:
-            self._receive_header(reader)
+            self._publishing.receive_header(reader)
         else:
             self._receive_while_closing(reader)
 
     def body_missing(self) -> i64:
         """How many bytes of a body that is arriving are still missing."""
-        return self._body_size - self._body.size if self.state == CHANNEL_BODY else 0
+        return self._publishing.body_missing() if self.state == CHANNEL_BODY else 0
 
     def _receive_method(self, reader: FrameReader) -> None:
         start = reader.payload_start
@@ -133,7 +113,7 @@ class Channel(Sink):
         method_id = method_id_at(reader.data, start)
         self.connection.method_id = method_id
         if method_id == BASIC_PUBLISH:
-            self._begin_publish(reader)
+            self._publishing.begin(reader)
         elif method_id == BASIC_ACK and size == 13:
             multiple = (reader.data[start + 12] & MULTIPLE) != 0
             self.settle(read_i64_be(reader.data, start + 4), multiple, False)
@@ -160,92 +140,8 @@ class Channel(Sink):
 
     # Publishing
 
-    def _begin_publish(self, reader: FrameReader) -> None:
-        if self.connection.alarms.active:
-            self.connection.block()
-            return
-        data = reader.data
-        exchange_at: i64 = reader.payload_start + 6
-        last: i64 = reader.payload_end - 1
-        if exchange_at < last:
-            size: i64 = data[exchange_at]
-            routing_key_at: i64 = exchange_at + 1 + size
-            if routing_key_at < last:
-                size = data[routing_key_at]
-                if routing_key_at + 1 + size == last:
-                    self._address = data[exchange_at:last]
-                    self._publish_bits = data[last]
-                    if reader.next_content():
-                        self._header = reader.payload()
-                        self._body_size = reader.body_size
-                        self._finish_publish(data[reader.frame_start : reader.position], None)
-                    else:
-                        self.state = CHANNEL_HEADER
-                    return
-        decode_method(reader.payload())  # raises, as for any method that can't be decoded
-        raise InternalError()
-
-    def _receive_header(self, reader: FrameReader) -> None:
-        if reader.type != FRAME_HEADER:
-            raise UnexpectedFrame(
-                "expected content header for class 60, got non content header frame instead"
-            )
-        start = reader.payload_start
-        if reader.payload_end - start < CONTENT_HEADER_MIN:
-            raise FrameError(f"{terms.frame_octets(FRAME_HEADER, reader.payload())}: unknown_frame")
-        class_id = method_id_at(reader.data, start)
-        if class_id & 0xFFFF:  # the weight, which must be zero
-            raise UnexpectedFrame(
-                "expected content header for class 60, got non content header frame instead"
-            )
-        if class_id >> 16 != BASIC_CLASS:
-            raise UnexpectedFrame(
-                f"expected content header for class 60, got one for class {class_id >> 16} instead"
-            )
-        self._header = reader.payload()
-        size = read_i64_be(reader.data, start + 4)
-        if size < 0 or size > self.connection.parameters.max_message_size_bytes:
-            self._refuse_size(size)
-        self._body_size = size
-        if size == 0:
-            self._finish_publish(frame(FRAME_HEADER, self.id, self._header), None)
-        else:
-            self.state = CHANNEL_BODY
-
-    def _refuse_size(self, size: i64) -> None:
-        announced = int(size) & 0xFFFFFFFFFFFFFFFF
-        limit = self.connection.parameters.max_message_size_bytes
-        raise PreconditionFailed(f"message size {announced} is larger than configured max size {limit}")
-
-    def _receive_body(self, reader: FrameReader) -> None:
-        size: i64 = reader.payload_end - reader.payload_start
-        if reader.type != FRAME_BODY or self._body.size + size > self._body_size:
-            raise UnexpectedFrame("expected content body, got non content body frame instead")
-        self._body.add(reader)
-        if self._body.size == self._body_size:
-            self._finish_publish(b"", self._body.take())
-
-    def _finish_publish(self, frames: bytes, pieces: list[Octets] | None) -> None:
-        """The content is complete: check it in RabbitMQ's order, and send it on its way."""
-        self.state = CHANNEL_OPEN
-        self.connection.method_id = BASIC_PUBLISH
-        if self._publish_bits & IMMEDIATE:
-            raise NotImplementedByBroker("immediate=true")
-        if self._body_size > self.connection.parameters.max_message_size_bytes:
-            self._refuse_size(self._body_size)
-        route = self._routes.get(self._address)
-        if route is None or route.topology != self.vhost.topology:
-            route = self._find_route()
-        checked = self._checked
-        if self._header != checked.published:
-            checked = self._check_header()
-        message = Message(route.address, checked.published, self._body_size, frames, self.id, pieces)
-        if checked.header is not checked.published:
-            message = message.with_header(checked.header)
-        queues = route.queues
-        if queues is None or checked.routing_keys:
-            queues = self.vhost.route(route.exchange, [route.routing_key, *checked.routing_keys], message)
-        mandatory = (self._publish_bits & MANDATORY) != 0
+    def publish(self, message: Message, queues: list[Queue], mandatory: bool) -> None:
+        """Send a message on its way, now or when the transaction commits."""
         if self.transaction is not None:
             self.transaction.publishes.append(HeldPublish(message, queues, mandatory))
             return
@@ -255,34 +151,6 @@ class Channel(Sink):
             if confirms.published == confirms.answered:
                 self.connection.confirming.append(self)
             confirms.published += 1
-
-    def _find_route(self) -> Route:
-        message = Message(self._address, self._header, 0, b"", self.id, [])
-        exchange_name, routing_key = message.exchange(), message.routing_key()
-        self.allow("write", "exchange", exchange_name)
-        exchange = self.vhost.exchange(exchange_name)
-        if exchange.internal:
-            raise AccessRefused(f"cannot publish to internal {exchange.title()}")
-        self.allow_topic("write", exchange, routing_key)
-        queues: list[Queue] | None = None
-        if not self.vhost.routes_by_content(exchange):
-            queues = self.vhost.route(exchange, [routing_key], message)
-        route = Route(self._address, exchange, routing_key, queues, self.vhost.topology)
-        if len(self._routes) >= ROUTES_REMEMBERED:
-            self._routes.clear()
-        self._routes[self._address] = route
-        return route
-
-    def _check_header(self) -> Checked:
-        """Check the properties; a header like the one before need not be checked again."""
-        user = self.connection.user_logged_in()
-        reply_queue = self.reply_consumer.queue.name if self.reply_consumer is not None else ""
-        try:
-            self._checked = check_header(self._header, self._body_size, user, reply_queue)
-        except MalformedProperties:
-            self.connection.method_id = 0
-            raise InternalError() from None
-        return self._checked
 
     def hand_over(self, message: Message, queues: list[Queue], mandatory: bool) -> None:
         """Give a message to its queues, or back to the publisher if it has none and is mandatory."""
@@ -471,6 +339,10 @@ class Channel(Sink):
         if self.connection.consumer_cancel_notify and self.state != CHANNEL_CLOSING:
             self.send(commands.Basic.Cancel(consumer.tag, True))
 
+    def reply_queue_name(self) -> str:
+        """Where direct replies to this channel go, or nothing."""
+        return self.reply_consumer.queue.name if self.reply_consumer is not None else ""
+
     def consume_replies(self, consumer_tag: str) -> Consumer:
         """Start the consumer of direct replies. Raises PreconditionFailed (406) if there is one already."""
         if self.reply_consumer is not None:
@@ -479,7 +351,7 @@ class Channel(Sink):
         queue = self.vhost.add_reply_queue(name)
         consumer = Consumer(consumer_tag, queue, self, True, True, 0, {})
         self.reply_consumer = consumer
-        self._checked = NOTHING_CHECKED
+        self._publishing.forget()
         return consumer
 
     # Answering
@@ -529,7 +401,7 @@ class Channel(Sink):
         queue.remove_consumer(consumer)
         if consumer is self.reply_consumer:
             self.reply_consumer = None
-            self._checked = NOTHING_CHECKED
+            self._publishing.forget()
             self.vhost.delete_reply_queue(queue)
             return
         if queue.auto_delete and not queue.consumers and not queue.deleted:
@@ -547,7 +419,7 @@ class Channel(Sink):
             for settlement in transaction.settlements:
                 self.unacked.restore(settlement.deliveries)
             self.transaction = None
-        self._body.take()
+        self._publishing.forget()
         self.leave_queues()
         self.requeue(self.unacked.take_all())
         for consumer in list(self.consumers.values()):
