@@ -394,6 +394,17 @@ class Channel(Sink):
             raise NotFound("no previously declared queue")
         return self.last_queue
 
+    def queue_to_read(self, name: str) -> Queue:
+        """The queue of this name, or the one last declared, if it is there and this client may read it.
+
+        Raises NotFound (404), AccessRefused (403), or ResourceLocked (405) if it is another connection's.
+        """
+        name = self.queue_name(name)
+        self.allow("read", "queue", name)
+        queue = self.vhost.queue(name)
+        queue.check_owner(self.connection.owner)
+        return queue
+
     def end_consumer(self, consumer: Consumer) -> None:
         """End one consumer; an auto-delete queue goes with its last."""
         self.consumers.pop(consumer.tag, None)

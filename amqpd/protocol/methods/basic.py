@@ -44,10 +44,7 @@ def consume(channel: Channel, method: commands.Basic.Consume) -> None:
 
 
 def _consumer_of_queue(channel: Channel, method: commands.Basic.Consume, tag: str) -> Consumer:
-    name = channel.queue_name(method.queue)
-    channel.allow("read", "queue", name)
-    queue = channel.vhost.queue(name)
-    queue.check_owner(channel.connection.owner)
+    queue = channel.queue_to_read(method.queue)
     arguments = decoded_table(method.arguments)
     check_consumer_arguments(queue.title(), arguments)
     queue.check_consumer(method.exclusive)
@@ -77,11 +74,7 @@ def cancel(channel: Channel, method: commands.Basic.Cancel) -> None:
 @handles(commands.Basic.Get)
 def get(channel: Channel, method: commands.Basic.Get) -> None:
     """Take one message, or hear that there is none (1.8.3.10)."""
-    name = channel.queue_name(method.queue)
-    channel.allow("read", "queue", name)
-    queue = channel.vhost.queue(name)
-    queue.check_owner(channel.connection.owner)
-    channel.get(queue, method.no_ack)
+    channel.get(channel.queue_to_read(method.queue), method.no_ack)
 
 
 @handles(commands.Basic.Recover)

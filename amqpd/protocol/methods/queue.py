@@ -85,11 +85,7 @@ def unbind(channel: Channel, method: commands.Queue.Unbind) -> None:
 @handles(commands.Queue.Purge)
 def purge(channel: Channel, method: commands.Queue.Purge) -> None:
     """Drop the ready messages (1.7.2.7)."""
-    name = channel.queue_name(method.queue)
-    channel.allow("read", "queue", name)
-    queue = channel.vhost.queue(name)
-    queue.check_owner(channel.connection.owner)
-    count = queue.purge()
+    count = channel.queue_to_read(method.queue).purge()
     if not method.nowait:
         channel.send(commands.Queue.PurgeOk(count))
 
