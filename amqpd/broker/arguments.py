@@ -29,6 +29,23 @@ def a_boolean(field: Field) -> str:
     return "" if field.type == "t" else f"{{unacceptable_type,{TYPE_NAMES[field.type]}}}"
 
 
+QUEUE_ARGUMENTS_WITHOUT_EFFECT: Final = frozenset(
+    (
+        "x-message-ttl",
+        "x-expires",
+        "x-max-length",
+        "x-max-length-bytes",
+        "x-overflow",
+        "x-dead-letter-exchange",
+        "x-dead-letter-routing-key",
+        "x-max-priority",
+        "x-single-active-consumer",
+        "x-delivery-limit",
+        "x-max-age",
+    )
+)
+"""What RabbitMQ's queues act on and ours do not yet: whoever declares it is told so in the log."""
+
 CONSUMER_ARGUMENTS: Final[dict[str, Check]] = {
     PRIORITY: an_integer,
     "x-cancel-on-ha-failover": a_boolean,

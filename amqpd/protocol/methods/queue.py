@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pamqp import commands
 
+from amqpd.broker.arguments import QUEUE_ARGUMENTS_WITHOUT_EFFECT
 from amqpd.broker.definitions import QueueDeclared
 from amqpd.broker.queues.classic import Queue
 from amqpd.broker.vhost import check_not_reserved
@@ -12,6 +13,7 @@ from amqpd.protocol.channel import Channel, stripped
 from amqpd.protocol.checks import REPLY_TO_QUEUE
 from amqpd.protocol.dispatch import decoded_table, handles, unchecked
 from amqpd.protocol.methods.exchange import bind_destination, unbind_destination
+from amqpd.wire.fields import Table
 
 
 @handles(commands.Queue.Declare)
@@ -56,7 +58,20 @@ def _declare(channel: Channel, method: commands.Queue.Declare) -> Queue:
     exclusive_to = owner if method.exclusive else None
     arguments = decoded_table(method.arguments)
     wanted = QueueDeclared(name, durable, method.auto_delete, exclusive_to, arguments)
+    if name not in channel.vhost.queues:
+        _warn_of_arguments(channel, name, arguments)
     return channel.vhost.declare_queue(wanted, owner)
+
+
+def _warn_of_arguments(channel: Channel, queue: str, arguments: Table) -> None:
+    """Say in the log what will not do what RabbitMQ's users expect."""
+    without_effect = sorted(QUEUE_ARGUMENTS_WITHOUT_EFFECT.intersection(arguments))
+    queue_type = arguments.get("x-queue-type")
+    if queue_type is not None and queue_type.value != "classic":
+        without_effect.append("x-queue-type")
+    if without_effect:
+        fields: dict[str, object] = {"queue": queue, "arguments": ", ".join(without_effect)}
+        channel.connection.tell("warning", "queue arguments without effect", fields)
 
 
 @handles(commands.Queue.Bind)
