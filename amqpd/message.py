@@ -35,8 +35,8 @@ class Body:
         self._pieces: list[Octets] = []
         self._gathered = BytesWriter()
 
-    def add(self, reader: FrameReader) -> None:
-        """Take the payload of the reader's current frame, or part of one."""
+    def add(self, reader: FrameReader, whole_size: i64) -> None:
+        """Take the payload of the reader's current frame, or part of one, for a body of `whole_size`."""
         size: i64 = reader.payload_end - reader.payload_start
         self.size += size
         if size < STREAMED_BODY_MIN:
@@ -45,7 +45,7 @@ class Body:
                 self._keep_gathered()
         else:
             self._keep_gathered()
-            self._pieces.append(reader.payload_view())
+            self._pieces.append(reader.payload_view(whole_size))
 
     def take(self) -> list[Octets]:
         """Everything that was added, in order; the body is empty again."""

@@ -141,7 +141,7 @@ def collected(payloads: list[bytes], fed_bytes: int) -> tuple[int, list[Octets],
     for start in range(0, len(data), fed_bytes):
         reader.feed(data[start : start + fed_bytes])
         while reader.next():
-            body.add(reader)
+            body.add(reader, sum(map(len, payloads)))
     size = body.size
     return size, body.take(), body
 

@@ -234,7 +234,7 @@ class Connection(Publisher):
         """The broker stops: say so, or just hang up on whoever is not through the handshake."""
         if self.state == OPEN:
             self.method_id = 0
-            self.refuse(ConnectionForced("broker forced connection closure with reason 'shutdown'"))
+            self.refuse(ConnectionForced("broker forced connection closure with reason 'shutdown'"), "info")
         elif self.state != CLOSING:
             self.hang_up()
 
@@ -428,10 +428,10 @@ class Connection(Publisher):
         )
         channel.begin_closing()
 
-    def refuse(self, error: AmqpError) -> None:
+    def refuse(self, error: AmqpError, level: str = "error") -> None:
         """Close the connection for an error; everything it held is given back at once."""
         self._send_confirms()
-        self.tell("error", "connection error", {"error": error.reply_text()})
+        self.tell(level, "closing the connection", {"error": error.reply_text()})
         class_id, method_id = int(self.method_id >> 16), int(self.method_id & 0xFFFF)
         self.send(0, commands.Connection.Close(error.reply_code, error.reply_text(), class_id, method_id))
         self._release()

@@ -117,7 +117,7 @@ class Publishing:
         size: i64 = reader.payload_end - reader.payload_start
         if reader.type != FRAME_BODY or self._body.size + size > self._body_size:
             raise UnexpectedFrame("expected content body, got non content body frame instead")
-        self._body.add(reader)
+        self._body.add(reader, self._body_size)
         if self._body.size == self._body_size:
             self._finish(b"", self._body.take())
 

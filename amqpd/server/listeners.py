@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import socket
 import traceback
 from collections.abc import Sequence
 
@@ -18,6 +19,9 @@ from amqpd.server.timekeeper import Timekeeper
 
 BACKLOG = 1024
 LARGE_READ_BYTES = 524288
+RECEIVE_BUFFER_BYTES = 2097152
+"""What the system may keep of a connection until we read it: half of it or twice of it cost a sixth to a third of
+the throughput of messages of 1 MB (bench/compare.py, large-1m), and it is a bound."""
 NO_SUCH_ADDRESS = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
 GOODBYE_S = 2.0
 """How long clients have to answer connection.close when the broker stops."""
@@ -66,6 +70,8 @@ class Server:
         multi_listener = await anyio.create_tcp_listener(local_host=host, local_port=port, backlog=BACKLOG)
         for listener in multi_listener.listeners:
             raw_socket = listener.extra(SocketAttribute.raw_socket)
+            # Every connection inherits it.
+            raw_socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER_BYTES)
             server = await self.loop.create_server(lambda: Session(self), sock=raw_socket, backlog=BACKLOG)
             self._servers.append(server)
             addresses.append(raw_socket.getsockname()[:2])

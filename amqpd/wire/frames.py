@@ -79,9 +79,12 @@ class FrameReader:
         """A copy of the current frame's payload."""
         return self.data[self.payload_start : self.payload_end]
 
-    def payload_view(self) -> Octets:
-        """The current frame's payload, not copied unless it is the smaller part of what arrived with it."""
-        if 2 * (self.payload_end - self.payload_start) < self._end:
+    def payload_view(self, whole_size: i64) -> Octets:
+        """The current frame's payload, part of something of `whole_size`.
+
+        Not copied if the whole is as large as what it arrived with: whoever keeps the view keeps all of that.
+        """
+        if whole_size < self._end:
             return self.payload()
         return memoryview(self.data)[self.payload_start : self.payload_end]
 
