@@ -137,11 +137,12 @@ def collected(payloads: list[bytes], fed_bytes: int) -> tuple[int, list[Octets],
     """What a Body makes of these body frames, arriving in pieces of `fed_bytes`."""
     data = b"".join(frame(FRAME_BODY, 1, payload) for payload in payloads)
     reader, body = FrameReader(), Body()
+    whole_size = sum(len(payload) for payload in payloads)
     reader.frame_max = 131072
     for start in range(0, len(data), fed_bytes):
         reader.feed(data[start : start + fed_bytes])
         while reader.next():
-            body.add(reader, sum(map(len, payloads)))
+            body.add(reader, whole_size)
     size = body.size
     return size, body.take(), body
 
