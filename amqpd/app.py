@@ -23,6 +23,7 @@ from amqpd.events import Events
 from amqpd.protocol.parameters import Parameters
 from amqpd.server.clock import MachineClock
 from amqpd.server.listeners import ListenError, Server
+from amqpd.server.session import written_address
 from amqpd.store.api import Log
 
 EXIT_OK = 0
@@ -117,7 +118,7 @@ async def _run(settings: Settings, log: FieldLogger, use_uvloop: bool) -> None:
                 "amqpd started",
                 fields={
                     "version": __version__,
-                    "listening": ", ".join(f"{host}:{port}" for host, port in addresses),
+                    "listening": ", ".join(written_address(address) for address in addresses),
                     "build": build(),
                     "event_loop": "uvloop" if use_uvloop else "asyncio",
                     "start_ms": round(seconds_since_start() * 1000),

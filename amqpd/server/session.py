@@ -253,7 +253,7 @@ def peer_of(transport: asyncio.BaseTransport) -> Peer:
     peer_name = transport.get_extra_info("peername")
     own_name = transport.get_extra_info("sockname")
     is_loopback = isinstance(peer_name, tuple) and _is_loopback(str(peer_name[0]))
-    return Peer(f"{_address(peer_name)} -> {_address(own_name)}", is_loopback)
+    return Peer(f"{written_address(peer_name)} -> {written_address(own_name)}", is_loopback)
 
 
 def _is_loopback(host: str) -> bool:
@@ -262,7 +262,8 @@ def _is_loopback(host: str) -> bool:
     return (mapped or address).is_loopback
 
 
-def _address(name: object) -> str:
+def written_address(name: object) -> str:
+    """A socket's name as `127.0.0.1:5672`, or `[::1]:5672` for IPv6."""
     if isinstance(name, tuple) and len(name) >= 2:
         host = f"[{name[0]}]" if ":" in str(name[0]) else name[0]
         return f"{host}:{name[1]}"
