@@ -19,9 +19,6 @@ from amqpd.wire.frames import (
     frame,
 )
 
-PERSISTENT: Final = 2
-
-
 GATHERED_MAX_BYTES: Final = 65536
 """Small parts of a body are copied together up to this size, so that none costs more than it weighs."""
 

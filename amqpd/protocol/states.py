@@ -43,7 +43,7 @@ EXPECTED: Final = {
     SECURING: frozenset((SECURE_OK,)),
     TUNING: frozenset((TUNE_OK,)),
     OPENING: frozenset((CONNECTION_OPEN,)),
-    OPEN: frozenset((CONNECTION_CLOSE, UPDATE_SECRET)),
+    OPEN: frozenset((UPDATE_SECRET,)),
     CLOSING: frozenset((CONNECTION_CLOSE, CONNECTION_CLOSE_OK)),
 }
-"""The methods of class connection that each state accepts; connection.close is welcome in all from TUNING on."""
+"""The methods of class connection that each state accepts, besides connection.close, welcome from TUNING on."""

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import final
 
-from mypy_extensions import i64
-
 from amqpd.broker.queues.classic import Queue
 from amqpd.broker.unacked import Delivery
 from amqpd.message import Message
@@ -37,7 +35,3 @@ class Transaction:
     def __init__(self) -> None:
         self.publishes: list[HeldPublish] = []
         self.settlements: list[HeldSettlement] = []
-
-    def held(self) -> i64:
-        """How many operations wait."""
-        return len(self.publishes) + len(self.settlements)

@@ -7,6 +7,7 @@ from pamqp import commands
 from amqpd.broker.arguments import ALTERNATE_EXCHANGE, resource_argument
 from amqpd.broker.definitions import ExchangeDeclared
 from amqpd.broker.exchanges import EXCHANGE_TYPES
+from amqpd.broker.queues.classic import Queue
 from amqpd.broker.vhost import check_not_reserved
 from amqpd.errors import AccessRefused, PreconditionFailed
 from amqpd.protocol.channel import Channel, stripped
@@ -92,8 +93,8 @@ def bind_destination(
     vhost = channel.vhost
     channel.allow_topic("read", vhost.exchange(source), routing_key)
     target = vhost.destination(destination_type, destination)
-    if destination_type == "queue":
-        vhost.queue(destination).check_owner(channel.connection.owner)
+    if isinstance(target, Queue):
+        target.check_owner(channel.connection.owner)
     vhost.bind(source, target, routing_key, arguments)
 
 
