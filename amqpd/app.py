@@ -7,8 +7,9 @@ import os
 import signal
 import sys
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from functools import partial
 
 import anyio
 
@@ -19,12 +20,22 @@ from amqpd.build import build
 from amqpd.clock import Clock
 from amqpd.config.logs import FieldLogger, start_logging
 from amqpd.config.settings import Settings
+from amqpd.durability import CannotStart, DataDirectory
 from amqpd.events import Events
 from amqpd.protocol.parameters import Parameters
 from amqpd.server.clock import MachineClock
+from amqpd.server.flusher import FlusherThread
 from amqpd.server.listeners import ListenError, Server
+from amqpd.server.resources import (
+    Resources,
+    free_bytes,
+    give_memory_back,
+    resident_bytes,
+    total_memory_bytes,
+)
 from amqpd.server.session import written_address
-from amqpd.store.api import Log
+from amqpd.store.files import DiskFiles
+from amqpd.store.storage import Storage
 
 EXIT_OK = 0
 EXIT_INTERRUPTED = 130
@@ -46,10 +57,43 @@ class LoggedEvents(Events):
         self._write[level](sentence, fields=fields)
 
 
-def make_broker(clock: Clock, events: Events) -> Broker:
-    """A broker with the virtual host "/"."""
-    broker = Broker(clock, Log(), events, os.urandom)
+def make_broker(clock: Clock, events: Events, storage: Storage | None = None) -> Broker:
+    """A broker with the virtual host "/", in memory unless it is given a storage."""
+    broker = Broker(clock, storage or Storage(events), events, os.urandom)
     broker.add_vhost("/")
+    return broker
+
+
+@contextmanager
+def data_directory(settings: Settings) -> Iterator[DataDirectory | None]:
+    """The data directory, held as long as the block runs, or None for a broker in memory. Raises StartError."""
+    if settings.in_memory:
+        yield None
+        return
+    try:
+        directory = DataDirectory(
+            DiskFiles(),
+            settings.data_dir,
+            segment_bytes=settings.log_segment_size_bytes,
+            memory_bytes=settings.message_memory_bytes,
+        )
+    except CannotStart as error:
+        raise StartError(str(error)) from None
+    try:
+        yield directory
+    finally:
+        directory.close()
+
+
+def broker_of(directory: DataDirectory | None, clock: Clock, events: Events, users: Users) -> Broker:
+    """A broker with what the directory holds, or an empty one in memory. Raises StartError."""
+    if directory is None:
+        return make_broker(clock, events)
+    try:
+        broker = make_broker(clock, events, directory.open(clock, events))
+        directory.recover(broker, users, events)
+    except CannotStart as error:
+        raise StartError(str(error)) from None
     return broker
 
 
@@ -73,16 +117,43 @@ async def serving(
     settings: Settings, clock: Clock, events: Events, users: Users
 ) -> AsyncIterator[tuple[Server, list[tuple[str, int]]]]:
     """A server that listens as long as the block runs: it, and the addresses it took. Raises StartError."""
-    server = Server(make_broker(clock, events), users, parameters_of(settings), settings.read_size_bytes)
+    with data_directory(settings) as directory:
+        broker = broker_of(directory, clock, events, users)
+        journal = broker.storage.journal
+        flusher = FlusherThread(journal) if journal is not None else None
+        server = Server(broker, users, parameters_of(settings), settings.read_size_bytes)
+        try:
+            yield server, await listening(server, settings)
+        finally:
+            with anyio.CancelScope(shield=True):
+                await server.stop()
+                if flusher is not None:
+                    await flusher.stop()
+            broker.storage.close()
+
+
+async def listening(server: Server, settings: Settings) -> list[tuple[str, int]]:
+    """The addresses that the server listens on from now on. Raises StartError."""
     try:
-        addresses = await server.listen(settings.host, settings.port)
+        return await server.listen(settings.host, settings.port)
     except ListenError as error:
         raise StartError(str(error)) from None
-    try:
-        yield server, addresses
-    finally:
-        with anyio.CancelScope(shield=True):
-            await server.stop()
+
+
+def resources_of(settings: Settings, broker: Broker) -> Resources:
+    """What watches memory and, unless everything is in memory, the disk."""
+    memory_bytes = total_memory_bytes()
+    return Resources(
+        broker.alarms,
+        broker.timers,
+        broker.events,
+        # A size above the machine's memory means all of it (RabbitMQ 3.10).
+        memory_limit_bytes=min(settings.vm_memory_high_watermark.limit_bytes(memory_bytes), memory_bytes),
+        resident_bytes=resident_bytes,
+        give_memory_back=give_memory_back,
+        disk_free_limit_bytes=settings.disk_free_limit.limit_bytes(memory_bytes),
+        free_bytes=None if settings.in_memory else partial(free_bytes, settings.data_dir),
+    )
 
 
 def run(settings: Settings) -> int:
@@ -111,7 +182,7 @@ def choose_event_loop(wanted: str) -> bool:
 async def _run(settings: Settings, log: FieldLogger, use_uvloop: bool) -> None:
     users = default_users(set(settings.loopback_users))
     with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
-        async with serving(settings, MachineClock(), LoggedEvents(log), users) as (_server, addresses):
+        async with serving(settings, MachineClock(), LoggedEvents(log), users) as (server, addresses):
             gc.collect()
             gc.freeze()
             log.info(
@@ -124,11 +195,14 @@ async def _run(settings: Settings, log: FieldLogger, use_uvloop: bool) -> None:
                     "start_ms": round(seconds_since_start() * 1000),
                 },
             )
+            resources = resources_of(settings, server.broker)
+            resources.start()
             signal_number = await anext(signals)
+            resources.stop()
             log.info("stopping", fields={"signal": signal.Signals(signal_number).name})
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(_exit_on_second_signal, signals)
-                await _server.stop()
+                await server.stop()
                 tasks.cancel_scope.cancel()
     log.info("stopped")
 

@@ -67,6 +67,13 @@ class PreconditionFailed(SoftError):
     reply_name = "PRECONDITION_FAILED"
 
 
+class ResourceError(SoftError):
+    """The broker lacks what it needs for this, such as a disk that takes what is written."""
+
+    reply_code = 506
+    reply_name = "RESOURCE_ERROR"
+
+
 class ConnectionForced(HardError):
     """An operator, or the broker's end, closes the connection."""
 

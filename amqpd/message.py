@@ -19,6 +19,12 @@ from amqpd.wire.frames import (
     frame,
 )
 
+NOT_LOGGED: Final = 0
+"""The log position of a message that the log does not hold."""
+
+TO_BE_LOGGED: Final = -1
+"""The log position of a message that waits for the next group."""
+
 GATHERED_MAX_BYTES: Final = 65536
 """Small parts of a body are copied together up to this size, so that none costs more than it weighs."""
 
@@ -60,7 +66,7 @@ class Body:
 
 @final
 class Message:
-    """One published message; immutable but for the frames it caches, and shared by every queue that holds it.
+    """One published message, shared by every queue that holds it; its content never changes.
 
     `address` is exchange and routing key, two shortstrs as they stood in basic.publish and stand again in
     basic.deliver. `header` is the payload of the content header frame. A body that came in one frame stays
@@ -76,17 +82,26 @@ class Message:
         frames: bytes,
         channel_id: i64,
         pieces: list[Octets] | None,
+        persistent: bool = False,
     ) -> None:
         self.address = address
         self.header = header
         self.body_size = body_size
         self.pieces = pieces
+        self.persistent = persistent
+        """Whether durable queues keep it over a restart (delivery mode 2)."""
+        self.arrived_ms: i64 = 0
+        """When it was written to the log first, in milliseconds since 1970; 0 until then."""
+        self.log_position: i64 = NOT_LOGGED
+        """Where its record is in the log, or NOT_LOGGED or TO_BE_LOGGED."""
+        self.log_share: i64 = 0
+        """How many bytes of the log each durable queue that holds it keeps alive."""
         self._frames = frames
         self._channel_id = channel_id
 
     def with_header(self, header: bytes) -> Message:
         """The same message with another content header."""
-        return Message(self.address, header, self.body_size, b"", 0, self.body_pieces())
+        return Message(self.address, header, self.body_size, b"", 0, self.body_pieces(), self.persistent)
 
     def framed(self, channel_id: i64) -> bytes:
         """Header and body frame for one channel; only for a message without `pieces`."""

@@ -1,5 +1,6 @@
 """Users and their logins, with the reasons for refusal that RabbitMQ writes to its log."""
 
+from collections.abc import Callable
 from typing import Final
 
 from amqpd.auth import passwords
@@ -54,17 +55,28 @@ class Users:
         self.version = 0
         self.loopback_users: set[str] = {DEFAULT_USER} if loopback_users is None else loopback_users
         self._users: dict[str, User] = {}
+        self._record: Callable[[str, User | None], None] | None = None
+
+    def record_with(self, record: Callable[[str, User | None], None]) -> None:
+        """Call `record(name, user)` for every change of a user from now on; None for one that was deleted."""
+        self._record = record
+
+    def _changed(self, *names: str) -> None:
+        self.version += 1
+        for name in names:
+            if self._record is not None:
+                self._record(name, self._users.get(name))
 
     def add(self, user: User) -> None:
         """Add a user, or replace the one with this name."""
         self._users[user.name] = user
-        self.version += 1
+        self._changed(user.name)
 
     def delete(self, name: str) -> bool:
         """Delete a user; False if there is none."""
         if self._users.pop(name, None) is None:
             return False
-        self.version += 1
+        self._changed(name)
         return True
 
     def get(self, name: str) -> User | None:
@@ -80,19 +92,19 @@ class Users:
         user = self._users[name]
         user.password_hash = password_hash
         user.hashing_algorithm = hashing_algorithm
-        self.version += 1
+        self._changed(name)
 
     def set_tags(self, name: str, tags: list[str]) -> None:
         """Replace a user's tags. Raises KeyError if there is no such user."""
         self._users[name].tags = tags
-        self.version += 1
+        self._changed(name)
 
     def set_limits(self, name: str, max_connections: int | None, max_channels: int | None) -> None:
         """Limit a user's connections and channels; None is no limit. Raises KeyError if there is no such user."""
         user = self._users[name]
         user.max_connections = max_connections
         user.max_channels = max_channels
-        self.version += 1
+        self._changed(name)
 
     def set_permissions(self, name: str, vhost: str, configure: str, write: str, read: str) -> None:
         """Let a user into a vhost, keeping its topic permissions there.
@@ -105,12 +117,12 @@ class Users:
         if before is not None:
             permissions.topics = before.topics
         user.permissions[vhost] = permissions
-        self.version += 1
+        self._changed(name)
 
     def clear_permissions(self, name: str, vhost: str) -> None:
         """Shut a user out of a vhost. Raises KeyError if there is no such user."""
         self._users[name].permissions.pop(vhost, None)
-        self.version += 1
+        self._changed(name)
 
     def set_topic_permissions(self, name: str, vhost: str, exchange: str, write: str, read: str) -> None:
         """Restrict a user's routing keys on one topic exchange; {username} and {vhost} are expanded.
@@ -119,12 +131,16 @@ class Users:
         """
         variables = {"username": name, "vhost": vhost}
         self._users[name].permissions[vhost].set_topic(exchange, write, read, variables)
-        self.version += 1
+        self._changed(name)
 
     def forget_vhost(self, vhost: str) -> None:
         """Drop everyone's permissions in a vhost that was deleted."""
-        for user in self._users.values():
-            user.permissions.pop(vhost, None)
+        users = self._users.values()
+        self._changed(*[user.name for user in users if user.permissions.pop(vhost, None) is not None])
+
+    def clear(self) -> None:
+        """Forget everybody, before a log tells who there is."""
+        self._users.clear()
         self.version += 1
 
     def authenticate(self, name: str, password: str) -> User:

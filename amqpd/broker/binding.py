@@ -19,6 +19,8 @@ class Destination:
         self.durable = durable
         self.incoming: dict[tuple[str, BindingKey], Binding] = {}
         """Bindings that lead here, by source exchange and key."""
+        self.record = b""
+        """Its declaration as the log has it, once somebody has asked for it."""
 
     def title(self) -> str:
         """How RabbitMQ's texts call it: `queue 'n' in vhost '/'`."""
@@ -34,6 +36,8 @@ class Binding:
         self.routing_key = routing_key
         self.arguments = arguments
         self.key = binding_key(destination.type, destination.name, routing_key, arguments)
+        self.record = b""
+        """The same as the log has it, once somebody has asked for it."""
 
 
 def binding_key(destination_type: str, destination: str, routing_key: str, arguments: Table) -> BindingKey:

@@ -7,25 +7,29 @@ from collections.abc import Callable
 from typing import final
 
 from amqpd.broker.alarms import Alarms
+from amqpd.broker.definitions import VhostAdded, definition_of, encode, words
 from amqpd.broker.vhost import VirtualHost
 from amqpd.clock import Clock, Timers
 from amqpd.events import Events
-from amqpd.store.api import Log
+from amqpd.store.storage import Storage
+from amqpd.wire.fields import Table
 
 NAME_BYTES = 16
 
 
 @final
 class Broker:
-    """All that connections share: vhosts, time, the log, and who hears what happens.
+    """All that connections share: vhosts, time, the storage, and who hears what happens.
 
     `random_bytes(n)` gives n unpredictable bytes; names that the broker generates are made of them.
     """
 
-    def __init__(self, clock: Clock, log: Log, events: Events, random_bytes: Callable[[int], bytes]) -> None:
+    def __init__(
+        self, clock: Clock, storage: Storage, events: Events, random_bytes: Callable[[int], bytes]
+    ) -> None:
         self.clock = clock
         self.timers = Timers(clock)
-        self.log = log
+        self.storage = storage
         self.alarms = Alarms()
         self.events = events
         self.vhosts: dict[str, VirtualHost] = {}
@@ -35,9 +39,33 @@ class Broker:
         """Make a virtual host, with its predeclared exchanges, or return the one there."""
         vhost = self.vhosts.get(name)
         if vhost is None:
-            vhost = VirtualHost(name, self.log)
+            if self.storage.journal is not None:
+                self.storage.journal.check()
+                self.storage.journal.define(encode(name, VhostAdded()))
+            vhost = VirtualHost(name, self.storage)
             self.vhosts[name] = vhost
         return vhost
+
+    def records(self) -> list[bytes]:
+        """The records that make all vhosts with everything durable in them again, in this order."""
+        return [record for vhost in self.vhosts.values() for record in vhost.records()]
+
+    def replay(self, table: Table, only_missing: bool) -> None:
+        """Apply a recorded change of a vhost again; `only_missing`: unless what it makes is there.
+
+        Raises UnknownChange.
+        """
+        definition = definition_of(table)
+        vhost = self.add_vhost(words(table, "vhost"))
+        if not isinstance(definition, VhostAdded) and not (only_missing and vhost.has(definition)):
+            vhost.apply(definition)
+
+    def restore_queues(self, ends: dict[int, int]) -> None:
+        """After a replay: let queues begin with what the log has of them; `ends` is where each goes on, by its id."""
+        for vhost in self.vhosts.values():
+            for queue in vhost.queues.values():
+                if queue.index.id in ends:
+                    queue.restore(ends[int(queue.index.id)])
 
     def generated_name(self, prefix: str) -> str:
         """`prefix` and 22 characters of URL-safe base64, as RabbitMQ names queues and consumers."""

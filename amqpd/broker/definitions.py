@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Final
+
 from amqpd.broker.queues.classic import Owner
-from amqpd.wire.fields import Table
+from amqpd.wire.fields import Field, Table, decode_table_at, encode_table
 
 
 class Definition:
     """One change of a virtual host; `durable` says whether it has to survive a restart."""
 
     durable: bool = False
+
+    def fields(self) -> Table:
+        """What a record of this change says."""
+        raise NotImplementedError
 
 
 class ExchangeDeclared(Definition):
@@ -31,6 +38,15 @@ class ExchangeDeclared(Definition):
         self.internal = internal
         self.arguments = arguments
 
+    def fields(self) -> Table:
+        return {
+            "name": text(self.exchange),
+            "type": text(self.exchange_type),
+            "auto_delete": flag(self.auto_delete),
+            "internal": flag(self.internal),
+            "arguments": Field("F", self.arguments),
+        }
+
 
 class ExchangeDeleted(Definition):
     """An exchange goes, and every binding from and to it."""
@@ -39,18 +55,36 @@ class ExchangeDeleted(Definition):
         self.exchange = exchange
         self.durable = durable
 
+    def fields(self) -> Table:
+        return {"name": text(self.exchange)}
+
 
 class QueueDeclared(Definition):
-    """A queue comes to be; `owner` is whom an exclusive one belongs to, or None."""
+    """A queue comes to be; `owner` is whom an exclusive one belongs to, or None. Its id is given by the vhost."""
 
     def __init__(
-        self, queue: str, durable: bool, auto_delete: bool, owner: Owner | None, arguments: Table
+        self,
+        queue: str,
+        durable: bool,
+        auto_delete: bool,
+        owner: Owner | None,
+        arguments: Table,
+        queue_id: int = 0,
     ) -> None:
         self.queue = queue
         self.durable = durable
         self.auto_delete = auto_delete
         self.owner = owner
         self.arguments = arguments
+        self.queue_id = queue_id
+
+    def fields(self) -> Table:
+        return {
+            "name": text(self.queue),
+            "auto_delete": flag(self.auto_delete),
+            "arguments": Field("F", self.arguments),
+            "id": Field("l", self.queue_id),
+        }
 
 
 class QueueDeleted(Definition):
@@ -59,6 +93,9 @@ class QueueDeleted(Definition):
     def __init__(self, queue: str, durable: bool) -> None:
         self.queue = queue
         self.durable = durable
+
+    def fields(self) -> Table:
+        return {"name": text(self.queue)}
 
 
 class Bound(Definition):
@@ -80,6 +117,146 @@ class Bound(Definition):
         self.arguments = arguments
         self.durable = durable
 
+    def fields(self) -> Table:
+        return {
+            "source": text(self.source),
+            "destination_type": text(self.destination_type),
+            "destination": text(self.destination),
+            "routing_key": text(self.routing_key),
+            "arguments": Field("F", self.arguments),
+        }
+
 
 class Unbound(Bound):
     """The same binding is removed."""
+
+
+class VhostAdded(Definition):
+    """A virtual host comes to be, with its predeclared exchanges."""
+
+    durable = True
+
+    def fields(self) -> Table:
+        return {}
+
+
+class UnknownChange(Exception):
+    """A record of definitions that a newer version may have written."""
+
+
+def _exchange_declared(table: Table) -> Definition:
+    return ExchangeDeclared(
+        words(table, "name"),
+        words(table, "type"),
+        True,
+        is_set(table, "auto_delete"),
+        is_set(table, "internal"),
+        inner(table, "arguments"),
+    )
+
+
+def _exchange_deleted(table: Table) -> Definition:
+    return ExchangeDeleted(words(table, "name"), True)
+
+
+def _queue_declared(table: Table) -> Definition:
+    queue_id = table["id"].value
+    assert isinstance(queue_id, int)
+    return QueueDeclared(
+        words(table, "name"), True, is_set(table, "auto_delete"), None, inner(table, "arguments"), queue_id
+    )
+
+
+def _queue_deleted(table: Table) -> Definition:
+    return QueueDeleted(words(table, "name"), True)
+
+
+def _bound(table: Table) -> Definition:
+    return Bound(*_ends(table), inner(table, "arguments"), True)
+
+
+def _unbound(table: Table) -> Definition:
+    return Unbound(*_ends(table), inner(table, "arguments"), True)
+
+
+def _ends(table: Table) -> tuple[str, str, str, str]:
+    return (
+        words(table, "source"),
+        words(table, "destination_type"),
+        words(table, "destination"),
+        words(table, "routing_key"),
+    )
+
+
+def _vhost_added(table: Table) -> Definition:
+    return VhostAdded()
+
+
+NAMES: Final[dict[type[Definition], str]] = {
+    ExchangeDeclared: "exchange.declared",
+    ExchangeDeleted: "exchange.deleted",
+    QueueDeclared: "queue.declared",
+    QueueDeleted: "queue.deleted",
+    Bound: "bound",
+    Unbound: "unbound",
+    VhostAdded: "vhost.added",
+}
+"""What a record calls each change."""
+
+READERS: Final[dict[str, Callable[[Table], Definition]]] = {
+    "exchange.declared": _exchange_declared,
+    "exchange.deleted": _exchange_deleted,
+    "queue.declared": _queue_declared,
+    "queue.deleted": _queue_deleted,
+    "bound": _bound,
+    "unbound": _unbound,
+    "vhost.added": _vhost_added,
+}
+
+
+def encode(vhost: str, definition: Definition) -> bytes:
+    """The record of a change: a field table, so that arguments keep the types they came with."""
+    table: Table = {"change": text(NAMES[type(definition)]), "vhost": text(vhost)}
+    return encode_table({**table, **definition.fields()})
+
+
+def decode(record: bytes) -> Table:
+    """The table that a record of definitions holds; `change` says which change it is."""
+    table, _end = decode_table_at(record, 0, len(record))
+    return table
+
+
+def definition_of(table: Table) -> Definition:
+    """The change that a decoded record tells. Raises UnknownChange for one that vhosts don't know."""
+    change = words(table, "change")
+    reader = READERS.get(change)
+    if reader is None:
+        raise UnknownChange(f"a change of definitions that this version of amqpd does not know: '{change}'")
+    return reader(table)
+
+
+def text(value: str) -> Field:
+    """A text, as a field."""
+    return Field("S", value)
+
+
+def flag(value: bool) -> Field:
+    """A truth value, as a field."""
+    return Field("t", value)
+
+
+def words(table: Table, name: str) -> str:
+    """The text of a field."""
+    return str(table[name].value)
+
+
+def is_set(table: Table, name: str) -> bool:
+    """The truth value of a field."""
+    return table[name].value is True
+
+
+def inner(table: Table, name: str) -> Table:
+    """The table in a field."""
+    value = table[name].value
+    assert isinstance(value, dict)
+    return value

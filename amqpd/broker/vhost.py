@@ -17,13 +17,15 @@ from amqpd.broker.definitions import (
     QueueDeclared,
     QueueDeleted,
     Unbound,
+    VhostAdded,
+    encode,
 )
 from amqpd.broker.exchange import Exchange
 from amqpd.broker.exchanges import EXCHANGE_TYPES
 from amqpd.broker.queues.classic import Owner, Queue, locked
 from amqpd.errors import AccessRefused, NotFound, PreconditionFailed
 from amqpd.message import Message
-from amqpd.store.api import Log
+from amqpd.store.storage import Storage
 from amqpd.wire.fields import Table
 
 PREDECLARED: dict[str, tuple[str, bool]] = {
@@ -44,7 +46,7 @@ RESERVED_PREFIX = "amq."
 class VirtualHost:
     """Everything that one vhost's clients share. Whatever changes its definitions goes through `change`."""
 
-    def __init__(self, name: str, log: Log) -> None:
+    def __init__(self, name: str, storage: Storage) -> None:
         self.name = name
         self.exchanges: dict[str, Exchange] = {}
         self.queues: dict[str, Queue] = {}
@@ -52,7 +54,7 @@ class VirtualHost:
         """Where direct replies go: reached through the default exchange, and by nothing else."""
         self.topology: i64 = 0
         """Grows with every change that can lead a message elsewhere; a remembered route is good for one value."""
-        self._log = log
+        self._storage = storage
         self._apply: dict[type[Definition], Callable[[Definition], None]] = {
             ExchangeDeclared: self._exchange_declared,
             ExchangeDeleted: self._exchange_deleted,
@@ -65,15 +67,67 @@ class VirtualHost:
             self.apply(ExchangeDeclared(exchange, exchange_type, True, False, internal, {}))
 
     def change(self, definition: Definition) -> None:
-        """Apply a change and, if it has to last, write it to the log."""
+        """Apply a change and, if it has to last, record it. Raises ResourceError (506) if it can't be recorded."""
+        journal = self._storage.journal
+        if definition.durable and journal is not None:
+            journal.check()
+            journal.define(encode(self.name, definition))
         self.apply(definition)
-        if definition.durable:
-            self._log.append_definition(self.name, definition)
 
     def apply(self, definition: Definition) -> None:
         """Apply a change, now or in a replay."""
         self.topology += 1
         self._apply[type(definition)](definition)
+
+    def has(self, definition: Definition) -> bool:
+        """Whether what a declaration makes is there."""
+        if isinstance(definition, ExchangeDeclared):
+            return definition.exchange in self.exchanges
+        if isinstance(definition, QueueDeclared):
+            return definition.queue in self.queues
+        return False
+
+    def records(self) -> list[bytes]:
+        """The records that make the vhost and everything durable in it again, in this order."""
+        exchanges = [
+            each for each in self.exchanges.values() if each.durable and each.name not in PREDECLARED
+        ]
+        queues = [each for each in self.queues.values() if each.durable]
+        records = [encode(self.name, VhostAdded())]
+        records += [exchange.record or self._exchange_record(exchange) for exchange in exchanges]
+        records += [queue.record or self._queue_record(queue) for queue in queues]
+        for exchange in self.exchanges.values():
+            if exchange.durable:
+                for binding in exchange.bindings.values():
+                    if binding.destination.durable:
+                        records.append(binding.record or self._binding_record(binding))
+        return records
+
+    def _exchange_record(self, exchange: Exchange) -> bytes:
+        declared = ExchangeDeclared(
+            exchange.name,
+            exchange.exchange_type,
+            True,
+            exchange.auto_delete,
+            exchange.internal,
+            exchange.arguments,
+        )
+        exchange.record = encode(self.name, declared)
+        return exchange.record
+
+    def _queue_record(self, queue: Queue) -> bytes:
+        queue_id = int(queue.index.id)
+        declared = QueueDeclared(queue.name, True, queue.auto_delete, None, queue.arguments, queue_id)
+        queue.record = encode(self.name, declared)
+        return queue.record
+
+    def _binding_record(self, binding: Binding) -> bytes:
+        destination = binding.destination
+        bound = Bound(
+            binding.source, destination.type, destination.name, binding.routing_key, binding.arguments, True
+        )
+        binding.record = encode(self.name, bound)
+        return binding.record
 
     # Exchanges
 
@@ -130,6 +184,7 @@ class VirtualHost:
         """
         existing = self.queues.get(wanted.queue)
         if existing is None:
+            wanted.queue_id = self._storage.new_queue_id()
             self.change(wanted)
             return self.queues[wanted.queue]
         existing.check_owner(owner)
@@ -148,14 +203,15 @@ class VirtualHost:
 
     def add_reply_queue(self, name: str) -> Queue:
         """Make the queue of one channel's direct replies."""
-        queue = Queue(name, self.name, False, False, None, {})
+        queue_id = self._storage.new_queue_id()
+        queue = Queue(name, self.name, False, False, None, {}, self._storage, queue_id)
         self.reply_queues[name] = queue
         self.topology += 1
         return queue
 
     def delete_reply_queue(self, queue: Queue) -> None:
         """The channel is not there for replies any more."""
-        queue.deleted = True
+        queue.drop()
         self.reply_queues.pop(queue.name, None)
         self.topology += 1
 
@@ -264,6 +320,8 @@ class VirtualHost:
             definition.auto_delete,
             definition.owner,
             definition.arguments,
+            self._storage,
+            definition.queue_id,
         )
         self.queues[definition.queue] = queue
         if definition.owner is not None:
@@ -272,10 +330,9 @@ class VirtualHost:
     def _queue_deleted(self, definition: Definition) -> None:
         assert isinstance(definition, QueueDeleted)
         queue = self.queues.pop(definition.queue)
-        queue.deleted = True
         if queue.owner is not None:
             del queue.owner.queues[queue]
-        queue.purge()
+        queue.drop()
         self._unbind_incoming(queue)
 
     def _bound(self, definition: Definition) -> None:
@@ -304,7 +361,10 @@ class VirtualHost:
             self._delete_if_unused(exchange)
 
     def _delete_if_unused(self, exchange: Exchange) -> None:
-        """An auto-delete exchange goes with its last binding."""
+        """An auto-delete exchange goes with its last binding; if it went in a replay, the log says so."""
+        journal = self._storage.journal
+        if journal is not None and journal.is_replaying:
+            return
         if exchange.auto_delete and not exchange.bindings and exchange.name in self.exchanges:
             self.change(ExchangeDeleted(exchange.name, exchange.durable))
 

@@ -40,22 +40,23 @@ def option(name: str) -> str:
 
 
 OPTIONS = {option(name): name for name in SETTINGS}
+METAVARS = {"host": "ADDRESS[,...]", "data_dir": "PATH"}
 
 
 def _default_text(the_setting: Field[Any], default: object) -> str:
     if isinstance(default, tuple):
         return ",".join(default)
+    if isinstance(default, bool):
+        return str(default).lower()
     return f"{default} {the_setting.metadata['unit']}".rstrip()
 
 
 def _help(name: str) -> str:
     the_setting = SETTINGS[name]
-    default = getattr(Settings(), name)
     text = str(the_setting.metadata["description"])
     if the_setting.metadata["choices"]:
         text += f" One of {', '.join(the_setting.metadata['choices'])}."
-    if default is not None:
-        text += f" Default: {_default_text(the_setting, default)}."
+    text += f" Default: {_default_text(the_setting, getattr(Settings(), name))}."
     return f"{text} [{variable(name)}]".replace("%", "%%")
 
 
@@ -71,9 +72,17 @@ def parser() -> argparse.ArgumentParser:
     result.add_argument("--help", "-h", action="store_true", help="Show this and exit.")
     result.add_argument("--version", action="store_true", help="Show version and build, and exit.")
     for written, name in OPTIONS.items():
-        metavar = {"host": "ADDRESS[,...]", "data_dir": "PATH"}.get(name, "VALUE")
-        result.add_argument(written, dest=name, action="append", metavar=metavar, help=_help(name))
+        _add_option(result, written, name)
     return result
+
+
+def _add_option(to: argparse.ArgumentParser, written: str, name: str) -> None:
+    """Add one option; what is either true or false takes no value."""
+    if SETTINGS[name].type is bool:
+        to.add_argument(written, dest=name, action="append_const", const="true", help=_help(name))
+    else:
+        metavar = METAVARS.get(name, "VALUE")
+        to.add_argument(written, dest=name, action="append", metavar=metavar, help=_help(name))
 
 
 def _from_arguments(arguments: argparse.Namespace) -> dict[str, object]:
@@ -85,7 +94,16 @@ def _from_arguments(arguments: argparse.Namespace) -> dict[str, object]:
         if len(texts) > 1 and SETTINGS[name].type != tuple[str, ...]:
             raise UsageError(f"{written} is given more than once")
         values[name] = read_setting(name, ",".join(texts), written)
-    return values
+    return _with_place(values)
+
+
+def _with_place(values: dict[str, object]) -> dict[str, object]:
+    """Memory or a directory: whoever asks for a directory wants it written to, whatever the environment says."""
+    if "data_dir" not in values:
+        return values
+    if "in_memory" in values:
+        raise UsageError("--in-memory and --data-dir exclude each other")
+    return {**values, "in_memory": False}
 
 
 def _parse(argv: list[str]) -> argparse.Namespace:

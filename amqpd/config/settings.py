@@ -1,7 +1,11 @@
 """Every setting with its default, unit and meaning: the command line, the environment and the help are made from this."""
 
+import math
+import os
 import platform
-from collections.abc import Callable
+import re
+import sys
+from collections.abc import Callable, Mapping
 from dataclasses import Field, dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -9,6 +13,11 @@ from typing import Any
 LOOPBACK = ("127.0.0.1", "::1")
 LOG_LEVELS = ("debug", "info", "warning", "error")
 EVENT_LOOPS = ("auto", "uvloop", "asyncio")
+TRUTH_VALUES = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
+SYSTEM_DIRECTORY = Path("/var/lib/amqpd")
+STATE_BELOW_HOME = {"darwin": "Library/Application Support", "win32": "AppData/Local"}
+"""Where state goes on platforms that know neither the system's directory nor XDG_STATE_HOME."""
+LARGEST_SIZE_BYTES = 2**62
 
 
 class InvalidSetting(ValueError):
@@ -18,6 +27,33 @@ class InvalidSetting(ValueError):
         super().__init__(f"{option}: '{value}' {reason}")
         self.option = option
         self.value = value
+
+
+@dataclass(frozen=True, slots=True)
+class Watermark:
+    """A limit for memory or disk: a size, or a fraction of this machine's memory (also a multiple of it).
+
+    Raises ValueError unless exactly one of the two is given, and is neither negative nor infinite.
+    """
+
+    size_bytes: int | None = None
+    fraction: float | None = None
+
+    def __post_init__(self) -> None:
+        given = [number for number in (self.size_bytes, self.fraction) if number is not None]
+        if len(given) != 1:
+            raise ValueError("a watermark is either a size or a fraction")
+        if not 0 <= given[0] < math.inf:
+            raise ValueError(f"a watermark is not negative, and not infinite: {given[0]}")
+
+    def limit_bytes(self, memory_bytes: int) -> int:
+        """The limit in bytes on a machine with that much memory."""
+        if self.fraction is not None:
+            return int(self.fraction * memory_bytes)
+        return self.size_bytes or 0
+
+    def __str__(self) -> str:
+        return str(self.fraction) if self.size_bytes is None else f"{self.size_bytes} bytes"
 
 
 def setting(
@@ -33,7 +69,8 @@ def setting(
     """A field of Settings.
 
     key is its name in rabbitmq.conf ("amqpd." in front where RabbitMQ has no such setting), description
-    one sentence, unit what a number counts. A callable default is called once per Settings.
+    one sentence, unit what a number counts. maximum is, for a Watermark, that of its fraction. A callable
+    default is called once per Settings.
     """
     metadata = {
         "key": key,
@@ -52,6 +89,35 @@ def _default_cluster_name() -> str:
     return "rabbit@" + (platform.node().split(".")[0] or "localhost")
 
 
+def state_directory(
+    platform_name: str, environment: Mapping[str, str], home: Path | None, is_root: bool
+) -> Path:
+    """Where amqpd keeps its data on a platform (as `sys.platform` names it), unless told otherwise.
+
+    Root's is the system's, on Linux and whatever is like it, and so is that of a user without a home. XDG_STATE_HOME
+    counts if it is absolute, as the XDG specification demands.
+    """
+    if platform_name == "win32" and environment.get("LOCALAPPDATA"):
+        return Path(environment["LOCALAPPDATA"], "amqpd")
+    is_like_linux = platform_name not in STATE_BELOW_HOME
+    state_home = Path(environment.get("XDG_STATE_HOME", ""))
+    if is_like_linux and not is_root and state_home.is_absolute():
+        return state_home / "amqpd"
+    if home is None or (is_like_linux and is_root):
+        return SYSTEM_DIRECTORY
+    return home / STATE_BELOW_HOME.get(platform_name, ".local/state") / "amqpd"
+
+
+def default_data_dir() -> Path:
+    """`state_directory` of this process."""
+    is_root = sys.platform != "win32" and os.geteuid() == 0
+    try:
+        home = Path.home()
+    except RuntimeError:
+        return state_directory(sys.platform, os.environ, None, is_root)
+    return state_directory(sys.platform, os.environ, home, is_root)
+
+
 @dataclass(frozen=True, slots=True)
 class Settings:
     """All settings, checked. Raises InvalidSetting for a value out of range."""
@@ -66,10 +132,38 @@ class Settings:
         minimum=0,
         maximum=65535,
     )
-    data_dir: Path | None = setting(
-        "amqpd.data_dir",
-        None,
-        "Directory for durable data. This version keeps everything in memory and writes nothing there.",
+    data_dir: Path = setting("amqpd.data_dir", default_data_dir, "Directory for durable data.")
+    in_memory: bool = setting(
+        "amqpd.in_memory",
+        False,
+        "Keep everything in memory and write nothing to disk; a restart then begins with nothing.",
+    )
+    vm_memory_high_watermark: Watermark = setting(
+        "vm_memory_high_watermark",
+        Watermark(fraction=0.4),
+        "Memory above which publishers are held back; with a dot a fraction of this machine's, else a size.",
+        maximum=1,
+    )
+    disk_free_limit: Watermark = setting(
+        "disk_free_limit",
+        Watermark(size_bytes=50_000_000),
+        "Free disk space below which publishers are held back; a size, or with a dot a multiple of memory.",
+    )
+    log_segment_size_bytes: int = setting(
+        "amqpd.log_segment_size_bytes",
+        67108864,
+        "Size from which a new segment of the log on disk is begun.",
+        "bytes",
+        minimum=65536,
+        maximum=2**31 - 1,
+    )
+    message_memory_bytes: int = setting(
+        "amqpd.message_memory_bytes",
+        134217728,
+        "Memory that ready messages may take over all queues; the rest is on disk.",
+        "bytes",
+        minimum=1048576,
+        maximum=LARGEST_SIZE_BYTES,
     )
     log_level: str = setting(
         "log.console.level", "info", "Least important lines to log, on standard error.", choices=LOG_LEVELS
@@ -163,43 +257,123 @@ def check(the_setting: Field[Any], value: object, option: str) -> None:
 
 
 def _refusal(the_setting: Field[Any], value: object) -> str:
-    minimum, maximum = the_setting.metadata["minimum"], the_setting.metadata["maximum"]
-    choices = the_setting.metadata["choices"]
-    if the_setting.type is int:
-        if not isinstance(value, int) or isinstance(value, bool):
-            return "is not a whole number"
-        if not minimum <= value <= maximum:
-            return f"is not between {minimum} and {maximum}"
-    elif the_setting.type is str:
-        if not isinstance(value, str) or not value:
-            return "is empty" if value == "" else "is not text"
-        if choices and value not in choices:
-            return f"is none of {', '.join(choices)}"
-    elif the_setting.name == "host" and (not value or "" in value):  # type: ignore[operator]
+    """Why the setting cannot have this value; empty if it can."""
+    refusal = REFUSALS.get(the_setting.type)
+    if refusal is not None:
+        return refusal(the_setting, value)
+    if the_setting.name == "host" and (not value or "" in value):  # type: ignore[operator]
         return "names no address"
     return ""
 
 
-def _read_int(text: str) -> int | str:
+def _int_refusal(the_setting: Field[Any], value: object) -> str:
+    minimum, maximum = the_setting.metadata["minimum"], the_setting.metadata["maximum"]
+    if not isinstance(value, int) or isinstance(value, bool):
+        return "is not a whole number"
+    return "" if minimum <= value <= maximum else f"is not between {minimum} and {maximum}"
+
+
+def _text_refusal(the_setting: Field[Any], value: object) -> str:
+    choices = the_setting.metadata["choices"]
+    if not isinstance(value, str) or not value:
+        return "is empty" if value == "" else "is not text"
+    return f"is none of {', '.join(choices)}" if choices and value not in choices else ""
+
+
+def _watermark_refusal(the_setting: Field[Any], value: object) -> str:
+    maximum = the_setting.metadata["maximum"]
+    if not isinstance(value, Watermark):
+        return "is not a watermark"
+    if maximum is not None and value.fraction is not None and value.fraction > maximum:
+        return f"is not between 0.0 and {maximum}.0"
+    too_large = value.size_bytes is not None and value.size_bytes > LARGEST_SIZE_BYTES
+    return f"is not between 0 and {LARGEST_SIZE_BYTES}" if too_large else ""
+
+
+def _bool_refusal(the_setting: Field[Any], value: object) -> str:
+    return "" if isinstance(value, bool) else "is neither true nor false"
+
+
+def _path_refusal(the_setting: Field[Any], value: object) -> str:
+    return "" if isinstance(value, Path) else "is not a path"
+
+
+REFUSALS: dict[object, Callable[[Field[Any], object], str]] = {
+    int: _int_refusal,
+    str: _text_refusal,
+    bool: _bool_refusal,
+    Path: _path_refusal,
+    Watermark: _watermark_refusal,
+}
+
+
+# Reading what users write: each reader raises ValueError with the reason why it can't
+
+
+def _read_int(text: str) -> int:
     # int() alone would also take "1_000", " 7 " and digits of other scripts
-    digits = text.removeprefix("-")
     # 18 digits are more than any setting has, and less than int() refuses
-    return int(text) if digits.isascii() and digits.isdigit() and len(digits) <= 18 else text
+    if not re.fullmatch("-?[0-9]{1,18}", text):
+        raise ValueError("is not a whole number")
+    return int(text)
+
+
+def _units() -> dict[str, int]:
+    units = {"": 1, "kB": 1000, "kiB": 1024}
+    for power, letter in enumerate("KMGT", start=1):
+        small = letter.lower()
+        binary = (letter, small, f"{letter}iB", f"{letter}IB", f"{small}ib")
+        decimal = (f"{letter}B", f"{letter}b", f"{small}b")
+        units |= dict.fromkeys(binary, 1024**power) | dict.fromkeys(decimal, 1000**power)
+    return units
+
+
+UNITS = _units()
+"""Bytes in each unit of a size. What RabbitMQ 3.10.8 reads, it reads the same; terabytes, which it does not know, and
+KiB, on which it fails, are ours."""
+
+
+def read_size(text: str) -> int:
+    """Bytes of a size as RabbitMQ writes it: `1048576`, `1024k`, `1MiB` (1024s), `50MB` (1000s). Raises ValueError."""
+    parts = re.fullmatch("([0-9]{1,18})([A-Za-z]*)", text)
+    if parts is None or parts[2] not in UNITS:
+        raise ValueError("is not a size in bytes, such as 50000000, 50MB or 48MiB")
+    return int(parts[1]) * UNITS[parts[2]]
+
+
+def _read_watermark(text: str) -> Watermark:
+    if re.fullmatch(r"[0-9]{1,18}\.[0-9]{1,18}", text):
+        return Watermark(fraction=float(text))
+    try:
+        return Watermark(size_bytes=read_size(text))
+    except ValueError:
+        reason = "is neither a size, such as 50MB or 48MiB, nor with a dot a part of memory, such as 0.4"
+        raise ValueError(reason) from None
+
+
+def _read_bool(text: str) -> bool:
+    if text.lower() not in TRUTH_VALUES:
+        raise ValueError(f"is none of {', '.join(TRUTH_VALUES)}")
+    return TRUTH_VALUES[text.lower()]
 
 
 def _read_names(text: str) -> tuple[str, ...]:
     return () if text == "none" else tuple(name.strip() for name in text.split(","))
 
 
-def _read_path(text: str) -> Path | str:
-    return Path(text) if text else text
+def _read_path(text: str) -> Path:
+    if not text or "\0" in text:
+        raise ValueError("is not a directory")
+    return Path(text)
 
 
 READERS: dict[object, Callable[[str], object]] = {
     int: _read_int,
     str: str,
+    bool: _read_bool,
     tuple[str, ...]: _read_names,
-    Path | None: _read_path,
+    Path: _read_path,
+    Watermark: _read_watermark,
 }
 
 
@@ -209,9 +383,11 @@ def read_setting(name: str, text: str, option: str) -> object:
     Raises InvalidSetting naming option and value.
     """
     the_setting = SETTINGS[name]
-    value = READERS[the_setting.type](text)
-    if name == "data_dir" and value == "":
-        raise InvalidSetting(option, text, "is not a directory")
+    read = read_size if the_setting.metadata["unit"] == "bytes" else READERS[the_setting.type]
+    try:
+        value = read(text)
+    except ValueError as error:
+        raise InvalidSetting(option, text, str(error)) from None
     if name == "host" and isinstance(value, tuple):
         value = expand_hosts(value)
     reason = _refusal(the_setting, value)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Final, final
 
 from librt.strings import read_i64_be, write_i32_be, write_i64_be
@@ -20,7 +21,7 @@ from amqpd.errors import (
     PreconditionFailed,
     UnexpectedFrame,
 )
-from amqpd.message import Message, write_content
+from amqpd.message import NOT_LOGGED, TO_BE_LOGGED, Message, write_content
 from amqpd.protocol.checks import REPLY_TO_QUEUE
 from amqpd.protocol.confirms import Confirms
 from amqpd.protocol.dispatch import call, unchecked
@@ -38,6 +39,7 @@ from amqpd.protocol.states import (
     CHANNEL_OPEN,
 )
 from amqpd.protocol.transaction import HeldPublish, HeldSettlement, Transaction
+from amqpd.store.journal import Journal
 from amqpd.wire import terms
 from amqpd.wire.frames import (
     FRAME_END_OCTET,
@@ -66,6 +68,7 @@ class Channel(Sink):
         self.connection = connection
         self.id = channel_id
         self.vhost = connection.vhost_opened()
+        self.journal: Journal | None = connection.broker.storage.journal
         self.state: i64 = CHANNEL_OPEN
         self.last_queue = ""
         """The queue last declared here, which an empty name stands for (1.7.2.1)."""
@@ -148,9 +151,10 @@ class Channel(Sink):
         self.hand_over(message, queues, mandatory)
         confirms = self.confirms
         if confirms is not None:
-            if confirms.published == confirms.answered:
-                self.connection.confirming.append(self)
-            confirms.published += 1
+            if not confirms.is_noted:
+                confirms.is_noted = True
+                self.connection.confirming.append(confirms)
+            confirms.add(message.log_position == TO_BE_LOGGED)
 
     def hand_over(self, message: Message, queues: list[Queue], mandatory: bool) -> None:
         """Give a message to its queues, or back to the publisher if it has none and is mandatory."""
@@ -158,9 +162,18 @@ class Channel(Sink):
             if mandatory:
                 self._return(message)
             return
+        if message.persistent and self.journal is not None:
+            self._check_log(self.journal, queues)
         for queue in queues:
             if queue.publish(message):
                 self.connection.wait_for(queue)
+
+    def _check_log(self, journal: Journal, queues: list[Queue]) -> None:
+        """Raise ResourceError (506) for a message that can't be kept as it should; notice when the log falls behind."""
+        if journal.failure and any(queue.index.logged for queue in queues):
+            journal.check()
+        if journal.is_behind():
+            self.connection.wait_for_log()
 
     def _return(self, message: Message) -> None:
         method = unchecked(
@@ -173,14 +186,19 @@ class Channel(Sink):
         self.send_with_content(method, message)
 
     def send_confirms(self) -> None:
-        """Confirm everything that may be confirmed, with as few frames as possible."""
-        confirms = self.confirms
-        if confirms is None:
-            return
-        pending = confirms.pending()
-        if pending and self.state != CHANNEL_CLOSING:
-            self.send(commands.Basic.Ack(int(confirms.published), bool(pending > 1)))
-        confirms.answered = confirms.published
+        """Confirm everything that may be confirmed."""
+        if self.confirms is not None:
+            self.confirms.send()
+
+    def confirm(self, delivery_tag: i64, multiple: bool) -> None:
+        """Tell the publisher that its messages are safe."""
+        if self.state != CHANNEL_CLOSING:
+            self.send(commands.Basic.Ack(int(delivery_tag), multiple))
+
+    def refuse_to_confirm(self, delivery_tag: i64, multiple: bool) -> None:
+        """Tell the publisher that its messages may be lost."""
+        if self.state != CHANNEL_CLOSING:
+            self.send(commands.Basic.Nack(int(delivery_tag), multiple))
 
     # Settling
 
@@ -235,7 +253,10 @@ class Channel(Sink):
     def discard(self, deliveries: list[Delivery]) -> None:
         """These deliveries are done with; their consumers may get more."""
         for delivery in deliveries:
-            delivery.queue.settle(1)
+            queue = delivery.queue
+            queue.unacked -= 1
+            if delivery.message.log_position != NOT_LOGGED:
+                queue.forget(delivery.message, delivery.position)
         self._give_credit(deliveries)
 
     def requeue(self, deliveries: list[Delivery]) -> None:
@@ -316,7 +337,7 @@ class Channel(Sink):
         delivery_tag = self._next_delivery_tag
         self._next_delivery_tag = delivery_tag + 1
         if no_ack:
-            queue.settle(1)
+            queue.settle(message, position)
         else:
             self.unacked.add(delivery_tag, Delivery(queue, message, position, None))
         writer = self.connection.output.writer
@@ -359,6 +380,16 @@ class Channel(Sink):
     def send(self, method: Method) -> None:
         """Send one method frame."""
         self.connection.send(self.id, method)
+
+    def answer(self, method: Method, then: Callable[[], object] | None = None) -> None:
+        """Send a reply, and then call `then`, when every change of definitions until now is on disk."""
+        journal = self.journal
+        self.connection.answer(self.id, method, then, journal is not None and journal.has_definitions())
+
+    def answer_when_durable(self, method: Method) -> None:
+        """Send a reply when everything that was done until now is on disk."""
+        journal = self.journal
+        self.connection.answer(self.id, method, None, journal is not None and journal.is_busy())
 
     def send_with_content(self, method: Method, message: Message) -> None:
         """Send a method frame and the content that belongs to it."""

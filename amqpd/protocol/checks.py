@@ -12,6 +12,7 @@ from amqpd.wire.properties import (
     DELIVERY_MODE,
     EXPIRATION,
     HEADERS,
+    PERSISTENT,
     REPLY_TO,
     USER_ID,
     Properties,
@@ -32,16 +33,17 @@ class Checked:
     """A content header that was found good.
 
     `header` is what to deliver: the one that came, or the same without BCC and with the real reply-to.
-    `routing_keys` are those that CC and BCC add to the message's own.
+    `routing_keys` are those that CC and BCC add to the message's own. `persistent` is delivery mode 2.
     """
 
-    def __init__(self, published: bytes, header: bytes, routing_keys: list[str]) -> None:
+    def __init__(self, published: bytes, header: bytes, routing_keys: list[str], persistent: bool) -> None:
         self.published = published
         self.header = header
         self.routing_keys = routing_keys
+        self.persistent = persistent
 
 
-NOTHING_CHECKED: Final = Checked(b"", b"", [])
+NOTHING_CHECKED: Final = Checked(b"", b"", [], False)
 
 
 def check_header(header: bytes, body_size: int, user: User, reply_queue: str) -> Checked:
@@ -51,13 +53,12 @@ def check_header(header: bytes, body_size: int, user: User, reply_queue: str) ->
     """
     flags = check_properties(header)
     if not flags & _LOOKED_AT:
-        _check_delivery_mode(header, flags)
-        return Checked(header, header, [])
+        return Checked(header, header, [], _check_delivery_mode(header, flags))
     properties = decode_properties(header)
     changed = _direct_reply(properties, reply_queue)
     _check_user_id(properties, user)
     _check_expiration(properties)
-    _check_delivery_mode(header, flags)
+    persistent = _check_delivery_mode(header, flags)
     headers = properties.headers
     if headers is None or ("CC" not in headers and "BCC" not in headers):
         routing_keys: list[str] = []
@@ -65,7 +66,7 @@ def check_header(header: bytes, body_size: int, user: User, reply_queue: str) ->
         routing_keys = _listed(headers.get("CC"), "CC") + _listed(headers.get("BCC"), "BCC")
         changed = headers.pop("BCC", None) is not None or changed
     to_deliver = encode_properties(properties, body_size) if changed else header
-    return Checked(header, to_deliver, routing_keys)
+    return Checked(header, to_deliver, routing_keys, persistent)
 
 
 def _direct_reply(properties: Properties, reply_queue: str) -> bool:
@@ -85,10 +86,12 @@ def _check_user_id(properties: Properties, user: User) -> None:
         )
 
 
-def _check_delivery_mode(header: bytes, flags: int) -> None:
+def _check_delivery_mode(header: bytes, flags: int) -> bool:
+    """Whether the message is persistent."""
     mode = delivery_mode_of(header)
-    if flags & DELIVERY_MODE and mode not in (1, 2):
+    if flags & DELIVERY_MODE and mode not in (1, PERSISTENT):
         raise PreconditionFailed(f"invalid message: {{delivery_mode_unknown,{mode}}}")
+    return mode == PERSISTENT
 
 
 def _check_expiration(properties: Properties) -> None:

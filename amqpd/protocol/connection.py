@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final, final
 
 from mypy_extensions import i64
@@ -23,11 +24,13 @@ from amqpd.errors import (
     FrameError,
     InternalError,
     NotAllowed,
+    ResourceError,
     SoftError,
     UnexpectedFrame,
 )
 from amqpd.protocol import methods  # noqa: F401 - fills the table that channels dispatch by
 from amqpd.protocol.channel import Channel
+from amqpd.protocol.confirms import Confirms
 from amqpd.protocol.handshake import Handshake
 from amqpd.protocol.heartbeats import Heartbeats
 from amqpd.protocol.parameters import Parameters, Peer, Transport, client_capability
@@ -44,6 +47,7 @@ from amqpd.protocol.states import (
     TUNING,
     UPDATE_SECRET,
 )
+from amqpd.store.api import Waiter
 from amqpd.wire import terms
 from amqpd.wire.fields import Table
 from amqpd.wire.frames import (
@@ -67,6 +71,11 @@ from amqpd.wire.methods import (
 
 SILENT_CLOSE_S: Final = 3.0
 """How long a refused client waits for the end of the stream: guessing passwords takes time."""
+
+# Why a connection does not work on what it has received; any number of reasons at once.
+HELD_BY_ALARM: Final = 1
+HELD_ANSWER: Final = 2
+HELD_BY_LOG: Final = 4
 
 NO_PERMISSIONS: Final = Permissions("", "", "")
 
@@ -99,8 +108,8 @@ class Connection(Publisher):
         """The method being executed, for the class and method id of a close; 0 if there is none."""
         self.owner = Owner()
         """Whom this connection's exclusive queues belong to."""
-        self.confirming: list[Channel] = []
-        """Channels with confirms to send when all that was received is worked through."""
+        self.confirming: list[Confirms] = []
+        """Of channels that have confirms to send when all that was received is worked through."""
         self.stalled: dict[Consumer, None] = {}
         """Consumers that got no delivery because the output was full."""
         self.output = Output()
@@ -109,9 +118,10 @@ class Connection(Publisher):
         self.waits_for: Queue | None = None
         """The queue whose consumers have fallen behind this connection's publishing."""
         self.alarms = broker.alarms
-        self.blocked = False
-        """Whether an alarm holds back what was received."""
+        self.held: i64 = 0
+        """Why nothing that was received is worked on now: HELD_BY_ALARM and the like, or 0."""
         self._hold = Hold(self)
+        self._answer_held: HeldAnswer | None = None
         self.congested = False
         """Whether so much output waits that deliveries must stop."""
         self.received_bytes = 0
@@ -145,8 +155,8 @@ class Connection(Publisher):
         self._send_confirms()
 
     def _send_confirms(self) -> None:
-        for channel in self.confirming:
-            channel.send_confirms()
+        for confirms in self.confirming:
+            confirms.send()
         self.confirming.clear()
 
     def written_bytes(self) -> int:
@@ -182,12 +192,23 @@ class Connection(Publisher):
         self.waits_for = None
         self.transport.resume_publisher()
 
+    def _stop_working(self, reason: i64) -> None:
+        """Let what was received wait, and hear no more of the client, until `_may_work`."""
+        if not self.held:
+            self.transport.block()
+        self.held |= reason
+
+    def _may_work(self, reason: i64) -> None:
+        if self.held & reason:
+            self.held &= ~reason
+            if not self.held:
+                self.transport.unblock()
+
     def block(self) -> None:
         """A publish arrived during an alarm: it stays unread, and so does all that follows, until `unblock`."""
         self._reader.unread()
-        self.blocked = True
         self.alarms.add_blocked(self._hold)
-        self.transport.block()
+        self._stop_working(HELD_BY_ALARM)
         if client_capability(self.client_properties, "connection.blocked"):
             self.send(0, commands.Connection.Blocked(self.alarms.reason()))
 
@@ -195,14 +216,53 @@ class Connection(Publisher):
         """The alarms are over: go on with the publish that was held back."""
         if client_capability(self.client_properties, "connection.blocked"):
             self.send(0, commands.Connection.Unblocked())
-        self._stop_blocking()
+        self._may_work(HELD_BY_ALARM)
         self._work()
 
-    def _stop_blocking(self) -> None:
-        if self.blocked:
-            self.blocked = False
-            self.alarms.remove_blocked(self._hold)
-            self.transport.unblock()
+    def wait_for_log(self) -> None:
+        """Too much waits for the disk: this publisher goes on when it is being written."""
+        journal = self.broker.storage.journal
+        if journal is not None and not self.held & HELD_BY_LOG:
+            self._stop_working(HELD_BY_LOG)
+            journal.wait_for_room(HeldByLog(self))
+
+    def log_goes_on(self) -> None:
+        """What waited for the disk is being written."""
+        if self.held & HELD_BY_LOG:
+            self._may_work(HELD_BY_LOG)
+            self._work()
+
+    def answer(
+        self, channel_id: i64, method: Method, then: Callable[[], object] | None, when_durable: bool
+    ) -> None:
+        """Send the reply to the method that is being executed, then call `then`: now, or when all is on disk.
+
+        What follows on the connection waits as well, so that replies keep their order.
+        """
+        journal = self.broker.storage.journal
+        if when_durable and journal is not None:
+            self._answer_held = HeldAnswer(self, channel_id, method, then)
+            self._stop_working(HELD_ANSWER)
+            journal.wait(self._answer_held)
+            return
+        self.send(channel_id, method)
+        if then is not None:
+            then()
+
+    def release_answer(self, error: AmqpError | None) -> None:
+        """What the held reply waited for is on disk, or there is an error to answer instead."""
+        held = self._answer_held
+        if held is None:
+            return
+        self._answer_held = None
+        if error is not None:
+            self._answer(error)
+        else:
+            self.send(held.channel_id, held.method)
+        if held.then is not None:
+            held.then()
+        self._may_work(HELD_ANSWER)
+        self._work()
 
     def wrote(self) -> None:
         """Something was written to the output."""
@@ -244,7 +304,7 @@ class Connection(Publisher):
         """Work through all frames that are there; False if an error was answered and more may follow."""
         try:
             reader = self._reader
-            while not self.blocked and reader.next():
+            while not self.held and reader.next():
                 self._receive_frame(reader)
             return True
         except AmqpError as error:
@@ -478,7 +538,11 @@ class Connection(Publisher):
         self._last_channel = None
         self.stalled = {}
         self.stop_waiting()
-        self._stop_blocking()
+        self.alarms.remove_blocked(self._hold)
+        if self._answer_held is not None:
+            self._answer_held.connection = None
+            self._answer_held = None
+        self._may_work(HELD_BY_ALARM | HELD_BY_LOG | HELD_ANSWER)
         for channel in channels.values():
             channel.leave_queues()
         for channel in channels.values():
@@ -514,3 +578,49 @@ class Hold(Blocked):
     def unblock(self) -> None:
         """Let the connection go on."""
         self._connection.unblock()
+
+
+@final
+class HeldAnswer(Waiter):
+    """A reply that must not be sent before what it confirms is on disk, and what follows it."""
+
+    def __init__(
+        self, connection: Connection, channel_id: i64, method: Method, then: Callable[[], object] | None
+    ) -> None:
+        self.connection: Connection | None = connection
+        """None when nobody is there any more to hear it."""
+        self.channel_id = channel_id
+        self.method = method
+        self.then = then
+
+    def durable(self) -> None:
+        """It may be sent."""
+        self._release(None)
+
+    def failed(self) -> None:
+        """It would not be true."""
+        self._release(ResourceError("cannot write to the log"))
+
+    def _release(self, error: AmqpError | None) -> None:
+        if self.connection is not None:
+            self.connection.release_answer(error)
+        elif self.then is not None:
+            self.then()
+
+
+@final
+class HeldByLog(Waiter):
+    """A publisher that waits until the log has caught up with it."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def group_formed(self) -> None:
+        """Let it go on: what it has published is being written."""
+        self._connection.log_goes_on()
+
+    def durable(self) -> None:
+        """It has gone on already."""
+
+    def failed(self) -> None:
+        """It has gone on already."""

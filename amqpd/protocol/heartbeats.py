@@ -53,7 +53,7 @@ class Heartbeats:
     def _expect(self, received_bytes: int, silent_intervals: int) -> None:
         connection = self._connection
         # While an alarm holds the client back we do not read, so that its silence is ours.
-        if received_bytes != connection.received_bytes or connection.blocked:
+        if received_bytes != connection.received_bytes or connection.held:
             self._expect_after(connection.received_bytes, 0)
         elif silent_intervals == 0:
             self._expect_after(received_bytes, 1)

@@ -144,7 +144,15 @@ class Publishing:
         checked = self._checked
         if self._header != checked.published:
             checked = self._check_header()
-        message = Message(route.address, checked.published, self._body_size, frames, channel.id, pieces)
+        message = Message(
+            route.address,
+            checked.published,
+            self._body_size,
+            frames,
+            channel.id,
+            pieces,
+            checked.persistent,
+        )
         if checked.header is not checked.published:
             message = message.with_header(checked.header)
         queues = route.queues

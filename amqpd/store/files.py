@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import sys
+from contextlib import suppress
 from typing import Final, final
 
 from mypy_extensions import i64, mypyc_attr
@@ -176,12 +177,22 @@ class DiskFiles(Files):
     """The operating system's files (POSIX)."""
 
     def make_directory(self, path: str) -> None:
-        missing: list[str] = [] if os.path.isdir(path) else [path]
-        while missing and (above := os.path.dirname(missing[-1])) and not os.path.exists(above):
-            missing.append(above)
+        made = os.path.normpath(path)
+        missing: list[str] = []
+        while not os.path.isdir(made):
+            if missing and os.path.exists(made):
+                raise _error(errno.ENOTDIR, path)
+            missing.append(made)
+            made = os.path.dirname(made) or os.curdir
         for directory in reversed(missing):
-            os.mkdir(directory, 0o700)
+            with suppress(FileExistsError):
+                os.mkdir(directory, 0o700)
+            if not os.path.isdir(directory):
+                raise _error(errno.EEXIST, directory)
             self.sync_directory(os.path.dirname(directory) or os.curdir)
+        if not missing:
+            # Perhaps it was made by somebody who came no further.
+            self.sync_directory(os.path.dirname(made) or os.curdir)
 
     def names(self, directory: str) -> list[str]:
         return sorted(os.listdir(directory))

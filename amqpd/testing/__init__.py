@@ -8,6 +8,7 @@
         broker.advance(3600)
 
 `MemoryBroker` and `Peer` do without sockets, and speak frames rather than a client's API.
+`MemoryFiles` and `FailingFiles` are file systems that lose their power, or fail, when a test says so.
 With pytest, the fixture `amqpd_broker` is a broker in a thread, one for each test.
 """
 
@@ -16,6 +17,8 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from amqpd.testing.clock import FakeClock
+    from amqpd.testing.durable import DurableBroker
+    from amqpd.testing.files import FailingFiles, MemoryFiles
     from amqpd.testing.memory import MemoryBroker, RecordedEvents
     from amqpd.testing.peer import Content, Heartbeat, NoReply, Peer, Received, Refusal
     from amqpd.testing.running import BrokerInThread, RunningBroker, broker, broker_in_thread
@@ -23,9 +26,12 @@ if TYPE_CHECKING:
 __all__ = [
     "BrokerInThread",
     "Content",
+    "DurableBroker",
+    "FailingFiles",
     "FakeClock",
     "Heartbeat",
     "MemoryBroker",
+    "MemoryFiles",
     "NoReply",
     "Peer",
     "Received",
@@ -36,7 +42,7 @@ __all__ = [
     "broker_in_thread",
 ]
 
-_MODULES = ("clock", "memory", "peer", "running")
+_MODULES = ("clock", "durable", "files", "memory", "peer", "running")
 
 
 def __getattr__(name: str) -> object:

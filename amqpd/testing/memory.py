@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from amqpd.app import make_broker
 from amqpd.auth.users import Users, default_users
+from amqpd.broker.broker import Broker
 from amqpd.events import Events
 from amqpd.protocol.parameters import Parameters
 from amqpd.testing.clock import FakeClock
@@ -34,9 +35,17 @@ class MemoryBroker:
         self.events = RecordedEvents()
         self.users: Users = default_users()
         self.parameters = parameters or Parameters()
-        self.broker = make_broker(self.clock, self.events)
+        self.peers: list[Peer] = []
+        """Every peer there ever was."""
+        self.broker = self.make_broker()
         self.clock.drive(self.broker.timers)
-        self._peers = 0
+
+    def make_broker(self) -> Broker:
+        """The broker itself; called once."""
+        return make_broker(self.clock, self.events)
+
+    def settle(self) -> None:
+        """What a peer has sent is worked through."""
 
     def advance(self, seconds: float) -> None:
         """Let this much time pass, and run all that falls due."""
@@ -44,15 +53,17 @@ class MemoryBroker:
 
     def peer(self, *, is_loopback: bool = True, external_name: str | None = None) -> Peer:
         """A client that has connected and said nothing yet."""
-        self._peers += 1
-        return Peer(
+        peer = Peer(
             self.broker,
             self.users,
             self.parameters,
-            name=f"memory:{self._peers} -> memory:0",
+            name=f"memory:{len(self.peers) + 1} -> memory:0",
             is_loopback=is_loopback,
             external_name=external_name,
+            after_sending=self.settle,
         )
+        self.peers.append(peer)
+        return peer
 
     def connect(self, *, channels: int = 1) -> Peer:
         """A client that is through the handshake and has opened channels 1, 2, and so on."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple, TypeVar
 
 from pamqp import commands
@@ -135,7 +135,10 @@ class Peer:
         name: str = "memory:1 -> memory:0",
         is_loopback: bool = True,
         external_name: str | None = None,
+        after_sending: Callable[[], None] | None = None,
     ) -> None:
+        """`after_sending` is called whenever the broker has worked through what was sent."""
+        self._after_sending = after_sending
         self.transport = MemoryTransport()
         end = Name(name, is_loopback, external_name)
         self.connection = Connection(broker, users, parameters or Parameters(), end, self.transport)
@@ -166,6 +169,8 @@ class Peer:
         """Send anything at all; nothing arrives any more once the stream has ended."""
         if not self.transport.closed and not self._disconnected:
             self.connection.receive(data)
+            if self._after_sending is not None:
+                self._after_sending()
 
     def send_frame(self, frame_type: int, channel_id: int, payload: bytes) -> None:
         """Send one well-formed frame."""

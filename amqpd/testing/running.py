@@ -89,11 +89,12 @@ async def broker(
     """Serve as long as the block runs, in this event loop (asyncio or uvloop).
 
     Real time unless `clock` is a FakeClock; the user guest unless `users` are given; silent unless `events`
-    listen; on a free port unless told. `settings` are those of `amqpd.config.settings.Settings`.
+    listen; on a free port unless told; in memory unless there is a `data_dir`. `settings` are those of `amqpd.config.settings.Settings`.
     Raises StartError if the port is taken, InvalidSetting for a bad setting.
     """
     clock = clock or MachineClock()
     users = users or default_users()
+    settings.setdefault("in_memory", "data_dir" not in settings)
     wanted = Settings(host=(host,), port=port, **settings)
     async with serving(wanted, clock, events or Events(), users) as (server, addresses):
         if not isinstance(clock, FakeClock):

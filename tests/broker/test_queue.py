@@ -48,7 +48,7 @@ def give_credit(consumer: Consumer) -> None:
 def settle(*delivered: Delivered) -> None:
     """What a channel does for basic.ack."""
     for each in delivered:
-        each.consumer.queue.settle(1)
+        each.consumer.queue.settle(each.message, each.position)
         give_credit(each.consumer)
 
 
@@ -88,9 +88,12 @@ def test_an_empty_queue_gives_nothing(queue: Queue):
 
 def test_get_takes_the_first_message_and_counts_it_as_unacked(queue: Queue):
     publish(queue, "1", "2")
-    assert get(queue) == (b"1", False)
+    found = queue.get()
+    assert found is not None
+    message, position, redelivered = found
+    assert (message.body(), redelivered) == (b"1", False)
     assert (queue.ready(), queue.unacked) == (1, 1)
-    queue.settle(1)
+    queue.settle(message, position)
     assert (queue.ready(), queue.unacked) == (1, 0)
 
 

@@ -9,8 +9,9 @@ from amqpd.broker.definitions import QueueDeclared
 from amqpd.broker.queues.classic import Owner
 from amqpd.broker.unacked import Delivery
 from amqpd.broker.vhost import VirtualHost
+from amqpd.events import Events
 from amqpd.message import Message
-from amqpd.store.api import Log
+from amqpd.store.storage import Storage
 from amqpd.testing.sink import ListSink, message_of
 
 MANY = st.integers(0, 1000)
@@ -42,7 +43,7 @@ class QueueModel(RuleBasedStateMachine):
 
     @initialize()
     def declare(self) -> None:
-        vhost = VirtualHost("/", Log())
+        vhost = VirtualHost("/", Storage(Events()))
         self.queue = vhost.declare_queue(QueueDeclared("q", False, False, None, {}), Owner())
         self.published = 0
         self.settled = 0
@@ -104,7 +105,7 @@ class QueueModel(RuleBasedStateMachine):
         delivery = self.choose(self.held, seed)
         self.held.remove(delivery)
         self.settled += 1
-        self.queue.settle(1)
+        self.queue.settle(delivery.message, delivery.position)
         if delivery.consumer is not None:
             delivery.consumer.unacked -= 1
             delivery.consumer.resume()

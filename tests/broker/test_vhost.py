@@ -2,11 +2,22 @@
 
 import pytest
 
-from amqpd.broker.definitions import Bound, Definition, ExchangeDeclared, QueueDeclared, QueueDeleted
+from amqpd.broker.definitions import (
+    Bound,
+    Definition,
+    ExchangeDeclared,
+    QueueDeclared,
+    QueueDeleted,
+    decode,
+    definition_of,
+)
 from amqpd.broker.queues.classic import Owner, Queue
 from amqpd.broker.vhost import VirtualHost, check_not_reserved
 from amqpd.errors import AccessRefused, NotFound, PreconditionFailed, ResourceLocked
-from amqpd.store.api import Log
+from amqpd.store.api import Replay
+from amqpd.store.log import SegmentLog
+from amqpd.store.storage import Storage
+from amqpd.testing import DurableBroker
 from amqpd.testing.sink import message_of
 
 NOBODY = Owner()
@@ -230,20 +241,35 @@ def test_every_change_of_the_way_makes_remembered_routes_stale(vhost: VirtualHos
     assert vhost.topology > before
 
 
-class ListLog(Log):
-    """Keeps what would have to last."""
+class DefinitionsAlone(Replay):
+    """Applies what a log says of definitions to a virtual host."""
 
-    def __init__(self) -> None:
-        self.definitions: list[Definition] = []
+    def __init__(self, vhost: VirtualHost) -> None:
+        self.vhost = vhost
+        self.seen: list[type[Definition]] = []
 
-    def append_definition(self, vhost: str, definition: object) -> None:
-        assert vhost == "/" and isinstance(definition, Definition)
-        self.definitions.append(definition)
+    def definition(self, definition: bytes) -> None:
+        change = definition_of(decode(definition))
+        self.seen.append(type(change))
+        self.vhost.apply(change)
 
 
-def test_only_what_is_durable_on_both_sides_goes_to_the_log():
-    log = ListLog()
-    vhost = VirtualHost("/", log)
+@pytest.fixture
+def durable() -> DurableBroker:
+    return DurableBroker()
+
+
+def replayed(broker: DurableBroker) -> DefinitionsAlone:
+    """What was written since the broker started, applied to an empty virtual host."""
+    broker.flush()
+    broker.stop()
+    replay = DefinitionsAlone(VirtualHost("/", Storage(broker.events)))
+    SegmentLog(broker.files, "/data/log", 65536).replay(replay)
+    return replay
+
+
+def test_only_what_is_durable_on_both_sides_goes_to_the_log(durable: DurableBroker):
+    vhost = durable.broker.vhosts["/"]
     declare_queue(vhost, "transient")
     declare_queue(vhost, "durable", durable=True)
     bind_queue(vhost, "amq.fanout", "transient")
@@ -252,12 +278,11 @@ def test_only_what_is_durable_on_both_sides_goes_to_the_log():
     bind_queue(vhost, "x", "durable")
     vhost.delete_queue(vhost.queue("transient"))
     vhost.delete_queue(vhost.queue("durable"))
-    assert [type(each) for each in log.definitions] == [QueueDeclared, Bound, QueueDeleted]
+    assert replayed(durable).seen == [QueueDeclared, Bound, QueueDeleted]
 
 
-def test_replaying_the_log_gives_the_same_routes():
-    log = ListLog()
-    vhost = VirtualHost("/", log)
+def test_replaying_the_log_gives_the_same_routes(durable: DurableBroker):
+    vhost = durable.broker.vhosts["/"]
     declare_exchange(vhost, "x", "topic", durable=True)
     declare_queue(vhost, "q", durable=True)
     declare_queue(vhost, "gone", durable=True)
@@ -266,9 +291,7 @@ def test_replaying_the_log_gives_the_same_routes():
     bind_queue(vhost, "x", "gone", "#")
     vhost.unbind("x", "queue", "q", "b", {})
     vhost.delete_queue(vhost.queue("gone"))
-    again = VirtualHost("/", Log())
-    for definition in log.definitions:
-        again.apply(definition)
+    again = replayed(durable).vhost
     for key in ("a.1", "b"):
         assert routed(again, "x", key) == routed(vhost, "x", key)
     assert again.queues.keys() == {"q"}

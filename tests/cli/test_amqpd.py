@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from amqpd.cli.amqpd import OPTIONS, main
-from amqpd.config.settings import SETTINGS, Settings
+from amqpd.config.settings import SETTINGS, Settings, Watermark
 
 
 class StartError(Exception):
@@ -64,6 +64,46 @@ def test_the_command_line_beats_the_environment(started: list[Settings], monkeyp
     assert (started[0].port, started[0].channel_max) == (2, 7)
 
 
+def test_memory_is_asked_for_without_a_value(started: list[Settings]):
+    assert main(["--in-memory"]) == 0
+    assert started == [Settings(in_memory=True)]
+
+
+def test_memory_can_be_asked_for_in_the_environment(started: list[Settings], monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("AMQPD_IN_MEMORY", "true")
+    monkeypatch.setenv("AMQPD_DATA_DIR", "/d")
+    assert main([]) == 0
+    assert started[0].in_memory
+
+
+def test_a_directory_on_the_command_line_beats_memory_in_the_environment(
+    started: list[Settings], monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("AMQPD_IN_MEMORY", "true")
+    assert main(["--data-dir", "d"]) == 0
+    assert (started[0].in_memory, started[0].data_dir) == (False, Path("d"))
+
+
+def test_memory_on_the_command_line_beats_a_directory_in_the_environment(
+    started: list[Settings], monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("AMQPD_DATA_DIR", "/d")
+    assert main(["--in-memory"]) == 0
+    assert started[0].in_memory
+
+
+def test_sizes_and_watermarks_are_written_with_units(started: list[Settings]):
+    arguments = ["--message-memory-bytes", "256MiB", "--vm-memory-high-watermark", "2GB"]
+    assert main([*arguments, "--disk-free-limit", "1.5"]) == 0
+    assert started == [
+        Settings(
+            message_memory_bytes=2**28,
+            vm_memory_high_watermark=Watermark(size_bytes=2 * 10**9),
+            disk_free_limit=Watermark(fraction=1.5),
+        )
+    ]
+
+
 def one_line(capsys: pytest.CaptureFixture[str]) -> str:
     output = capsys.readouterr()
     assert output.out == ""
@@ -81,6 +121,14 @@ def one_line(capsys: pytest.CaptureFixture[str]) -> str:
         (["--prot", "1"], "amqpd: unknown argument '--prot'; did you mean --port?"),
         (["--prot=1"], "amqpd: unknown argument '--prot=1'; did you mean --port?"),
         (["start"], "amqpd: unknown argument 'start'"),
+        (["--in-memory", "--data-dir", "d"], "amqpd: --in-memory and --data-dir exclude each other"),
+        (["--in-memory", "--in-memory"], "amqpd: --in-memory is given more than once"),
+        (["--in-memory", "yes"], "amqpd: unknown argument 'yes'"),
+        (["--in-memory=yes"], "amqpd: argument --in-memory: ignored explicit argument 'yes'"),
+        (
+            ["--log-segment-size-bytes", "many"],
+            "amqpd: --log-segment-size-bytes: 'many' is not a size in bytes, such as 50000000, 50MB or 48MiB",
+        ),
         (["--log-level", "x"], "amqpd: --log-level: 'x' is none of debug, info, warning, error"),
         (["--product", "a\nb", "--port", "x\ny"], "amqpd: --port: 'x y' is not a whole number"),
     ],
@@ -129,7 +177,8 @@ def test_the_help_names_every_option_variable_and_default(capsys: pytest.Capture
     for option, name in OPTIONS.items():
         assert f"{option} " in words
         assert f"[AMQPD_{name.upper()}]" in words
-    assert "This version keeps everything in memory and writes nothing there." in words
+    assert "Default: false." in words
+    assert "Default: 0.4." in words
     assert "Default: 127.0.0.1,::1." in words
     assert "Default: 60 seconds." in words
 

@@ -12,11 +12,20 @@ def test_every_setting_has_a_variable():
 
 
 def test_variables_are_read_as_settings():
-    environment = {"AMQPD_PORT": "5673", "AMQPD_DATA_DIR": "/d", "AMQPD_HOST": "localhost", "PORT": "1"}
+    environment = {
+        "AMQPD_PORT": "5673",
+        "AMQPD_DATA_DIR": "/d",
+        "AMQPD_HOST": "localhost",
+        "AMQPD_IN_MEMORY": "no",
+        "AMQPD_FRAME_MAX_BYTES": "128k",
+        "PORT": "1",
+    }
     assert from_environment(environment) == {
         "port": 5673,
         "data_dir": Path("/d"),
         "host": ("127.0.0.1", "::1"),
+        "in_memory": False,
+        "frame_max_bytes": 131072,
     }
 
 

@@ -18,7 +18,7 @@ def listen(event_loop_name: str, hosts: tuple[str, ...], port: int = 0) -> Addre
     """The addresses a server took; each of them is connected to once."""
 
     async def serve() -> Addresses:
-        settings = Settings(host=hosts, port=port)
+        settings = Settings(host=hosts, port=port, in_memory=True)
         async with serving(settings, MachineClock(), Events(), default_users()) as (_server, addresses):
             for host, number in addresses:
                 async with await anyio.connect_tcp(host, number):
@@ -66,7 +66,7 @@ def test_a_host_that_failed_leaves_none_of_the_others_listening(event_loop_name:
         port = probe.getsockname()[1]
 
     async def fail_then_connect() -> None:
-        settings = Settings(host=("127.0.0.1", "192.0.2.1"), port=port)
+        settings = Settings(host=("127.0.0.1", "192.0.2.1"), port=port, in_memory=True)
         with pytest.raises(StartError):
             async with serving(settings, MachineClock(), Events(), default_users()):
                 pytest.fail("listens on an address of elsewhere")

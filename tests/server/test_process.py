@@ -23,7 +23,7 @@ class Program:
     """amqpd in a process of its own."""
 
     def __init__(self, *arguments: str) -> None:
-        command = [sys.executable, "-m", "amqpd", "--host", "127.0.0.1", *arguments]
+        command = [sys.executable, "-m", "amqpd", "--host", "127.0.0.1", "--in-memory", *arguments]
         self.process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
         assert self.process.stderr is not None
         self.lines = self.process.stderr

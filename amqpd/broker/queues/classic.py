@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-import heapq
-from collections import deque
 from typing import Final, final
 
 from mypy_extensions import i64, mypyc_attr
 
 from amqpd.broker.binding import Destination
 from amqpd.broker.consumer import Consumer, ConsumerRing
+from amqpd.broker.queues.backlog import Backlog
 from amqpd.broker.unacked import Delivery
-from amqpd.errors import AccessRefused, ResourceLocked
-from amqpd.message import Message
+from amqpd.errors import AccessRefused, ResourceError, ResourceLocked
+from amqpd.message import NOT_LOGGED, Message
+from amqpd.store.api import CannotRead
+from amqpd.store.journal import Journal
+from amqpd.store.storage import Storage
 from amqpd.wire.fields import Table
 
 RUNS_AHEAD_MESSAGES: Final = 2000
@@ -41,12 +43,7 @@ class Owner:
 
 @final
 class Queue(Destination):
-    """A queue holds each message at a position, in the order of arrival.
-
-    What nobody has seen is in `_fresh`, whose first message stands at `_next_position`; what came back is in
-    `_returned`, a heap by position. All that came back was delivered from the head before, so it stands
-    before everything fresh: that is how a requeued message gets its place again.
-    """
+    """Hands the messages of its backlog to its consumers, and knows what is in clients' hands."""
 
     type = "queue"
 
@@ -58,6 +55,8 @@ class Queue(Destination):
         auto_delete: bool,
         owner: Owner | None,
         arguments: Table,
+        storage: Storage,
+        queue_id: i64,
     ) -> None:
         super().__init__(name, vhost, durable)
         self.auto_delete = auto_delete
@@ -67,15 +66,20 @@ class Queue(Destination):
         self.consumers: dict[Consumer, None] = {}
         self.unacked: i64 = 0
         self.deleted = False
-        self._fresh: deque[Message] = deque()
-        self._returned: list[tuple[int, Message]] = []
-        self._next_position: i64 = 0
+        self.index = storage.add_index(queue_id, durable)
+        self._storage = storage
+        self._journal: Journal | None = storage.journal if self.index.logged else None
+        self._backlog = Backlog(self.index, storage)
         self._ring = ConsumerRing()
         self._waiting: dict[Publisher, None] = {}
 
+    def restore(self, end: i64) -> None:
+        """Begin with what the log has of this queue, after a start; the next message will stand at `end`."""
+        self._backlog.restore(end)
+
     def ready(self) -> int:
         """How many messages could be delivered now."""
-        return len(self._fresh) + len(self._returned)
+        return int(self._backlog.count)
 
     def check_owner(self, owner: Owner) -> None:
         """Raise ResourceLocked (405) if the queue is exclusive to someone else."""
@@ -83,8 +87,8 @@ class Queue(Destination):
             raise locked(self)
 
     def delivered(self) -> int:
-        """How many messages have left for the first time since the queue was made."""
-        return self._next_position
+        """How many messages have left since the queue was made, less those that came back."""
+        return int(self._backlog.end - self._backlog.count)
 
     def add_waiting(self, publisher: Publisher) -> None:
         """Let a publisher hear (`go_on`) when consumers have caught up."""
@@ -99,52 +103,76 @@ class Queue(Destination):
 
         True if consumers have fallen so far behind that the publisher had better wait a little.
         """
-        if not self._fresh and not self._returned:
+        backlog = self._backlog
+        journal = self._journal if message.persistent else None
+        if not backlog.count:
             consumer = self._ring.next()
             if consumer is not None:
-                position = self._next_position
-                self._next_position = position + 1
+                position = backlog.end
+                if journal is not None and not consumer.no_ack:
+                    journal.add(message, self.index, position)
+                backlog.skip()
                 self._hand(consumer, message, position, False)
                 return False
-        self._fresh.append(message)
-        return len(self._fresh) > RUNS_AHEAD_MESSAGES and len(self.consumers) > 0
+        if journal is not None:
+            journal.add(message, self.index, backlog.end)
+        backlog.append(message)
+        return backlog.count > RUNS_AHEAD_MESSAGES and len(self.consumers) > 0
 
     def get(self) -> tuple[Message, int, bool] | None:
         """Take the first ready message: the message, its position, and whether it was delivered before.
 
-        It counts as unacknowledged until `settle` or `requeue`.
+        It counts as unacknowledged until `settle` or `requeue`. Raises ResourceError (506) if it can't be read.
         """
-        if self._returned:
-            position, message = heapq.heappop(self._returned)
-            self.unacked += 1
-            return message, position, True
-        if not self._fresh:
+        backlog = self._backlog
+        if not backlog.count:
             return None
-        position = self._next_position
-        self._next_position += 1
+        try:
+            message = backlog.take()
+        except CannotRead as error:
+            raise ResourceError(f"cannot read messages of {self.title()}: {error}") from None
         self.unacked += 1
-        return self._fresh.popleft(), position, False
+        self._note_delivery(message, backlog.position)
+        return message, int(backlog.position), backlog.redelivered
 
-    def settle(self, count: i64) -> None:
-        """`count` deliveries are done with for good."""
-        self.unacked -= count
+    def settle(self, message: Message, position: i64) -> None:
+        """A delivery is done with for good."""
+        self.unacked -= 1
+        self.forget(message, position)
+
+    def forget(self, message: Message, position: i64) -> None:
+        """The log need not keep a message for this queue any more."""
+        if self._journal is not None and message.log_position != NOT_LOGGED and not self.deleted:
+            self._journal.settle(message, self.index, position)
+
+    def _note_delivery(self, message: Message, position: i64) -> None:
+        """A restart must know that whoever gets the message again has perhaps seen it."""
+        index = self.index
+        if self._journal is not None and message.log_position != NOT_LOGGED and position >= index.delivered:
+            self._journal.deliver(index, position)
 
     def requeue(self, deliveries: list[Delivery]) -> None:
         """Put deliveries back to their places, and offer them to whoever has credit."""
         if self.deleted:
             return
         for delivery in deliveries:
-            heapq.heappush(self._returned, (delivery.position, delivery.message))
+            self._backlog.put_back(delivery.position, delivery.message)
         self.unacked -= len(deliveries)
         self.pump()
 
     def purge(self) -> int:
         """Drop all ready messages; how many there were."""
         count = self.ready()
-        self._next_position += len(self._fresh)
-        self._fresh.clear()
-        self._returned.clear()
+        self._storage.purge_paged(self.index, self._backlog.end)
+        for position, message in self._backlog.clear():
+            self.forget(message, position)
         return count
+
+    def drop(self) -> None:
+        """The queue is gone, with its messages; those in clients' hands are settled with it."""
+        self.deleted = True
+        self._storage.drop_index(self.index)
+        self._backlog.clear()
 
     def check_consumer(self, exclusive: bool) -> None:
         """Raise AccessRefused (403) if one more consumer, or an exclusive one, can't be added."""
@@ -170,24 +198,29 @@ class Queue(Destination):
     def consumer_ready(self, consumer: Consumer) -> None:
         """A consumer may have credit (again)."""
         self._ring.add(consumer)
-        if self._fresh or self._returned:
+        if self._backlog.count:
             self.pump()
 
     def pump(self) -> None:
         """Deliver as long as there is a message and a consumer with credit."""
-        while self._returned or self._fresh:
+        backlog = self._backlog
+        while backlog.count:
             consumer = self._ring.next()
             if consumer is None:
                 return
-            if self._returned:
-                position, message = heapq.heappop(self._returned)
-                self._hand(consumer, message, position, True)
-            else:
-                position = self._next_position
-                self._next_position += 1
-                self._hand(consumer, self._fresh.popleft(), position, False)
-            if self._waiting and len(self._fresh) < CAUGHT_UP_MESSAGES:
+            try:
+                message = backlog.take()
+            except CannotRead as error:
+                self._stop_delivering(str(error))
+                return
+            self._hand(consumer, message, backlog.position, backlog.redelivered)
+            if self._waiting and backlog.count < CAUGHT_UP_MESSAGES:
                 self._release_waiting()
+
+    def _stop_delivering(self, reason: str) -> None:
+        """What comes next can't be read: consumers end, so that their clients know."""
+        self._storage.tell_unreadable(self.title(), reason)
+        self.cancel_consumers()
 
     def _release_waiting(self) -> None:
         waiting = self._waiting
@@ -196,9 +229,14 @@ class Queue(Destination):
             publisher.go_on()
 
     def _hand(self, consumer: Consumer, message: Message, position: i64, redelivered: bool) -> None:
-        if not consumer.no_ack:
+        if consumer.no_ack:
+            if message.log_position != NOT_LOGGED:
+                self.forget(message, position)
+        else:
             self.unacked += 1
             consumer.unacked += 1
+            if message.log_position != NOT_LOGGED:
+                self._note_delivery(message, position)
         consumer.sink.deliver(consumer, message, position, redelivered)
 
 

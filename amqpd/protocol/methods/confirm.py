@@ -16,6 +16,6 @@ def select(channel: Channel, method: commands.Confirm.Select) -> None:
     if channel.transaction is not None:
         raise PreconditionFailed("cannot switch from tx to confirm mode")
     if channel.confirms is None:
-        channel.confirms = Confirms()
+        channel.confirms = Confirms(channel)
     if not method.nowait:
         channel.send(commands.Confirm.SelectOk())

@@ -35,7 +35,7 @@ def declare(channel: Channel, method: commands.Exchange.Declare) -> None:
             _allow_alternate_exchange(channel, name, arguments)
         channel.vhost.declare_exchange(wanted)
     if not method.nowait:
-        channel.send(commands.Exchange.DeclareOk())
+        channel.answer(commands.Exchange.DeclareOk())
 
 
 def _allow_alternate_exchange(channel: Channel, name: str, arguments: Table) -> None:
@@ -55,7 +55,7 @@ def delete(channel: Channel, method: commands.Exchange.Delete) -> None:
     channel.allow("configure", "exchange", name)
     channel.vhost.delete_exchange(name, method.if_unused)
     if not method.nowait:
-        channel.send(commands.Exchange.DeleteOk())
+        channel.answer(commands.Exchange.DeleteOk())
 
 
 @handles(commands.Exchange.Bind)
@@ -66,7 +66,7 @@ def bind(channel: Channel, method: commands.Exchange.Bind) -> None:
         channel, source, "exchange", destination, method.routing_key, decoded_table(method.arguments)
     )
     if not method.nowait:
-        channel.send(commands.Exchange.BindOk())
+        channel.answer(commands.Exchange.BindOk())
 
 
 @handles(commands.Exchange.Unbind)
@@ -77,7 +77,7 @@ def unbind(channel: Channel, method: commands.Exchange.Unbind) -> None:
         channel, source, "exchange", destination, method.routing_key, decoded_table(method.arguments)
     )
     if not method.nowait:
-        channel.send(commands.Exchange.UnbindOk())
+        channel.answer(commands.Exchange.UnbindOk())
 
 
 def bind_destination(

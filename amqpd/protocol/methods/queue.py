@@ -42,7 +42,7 @@ def _declared(
         declare_ok = unchecked(
             commands.Queue.DeclareOk, queue=name, message_count=message_count, consumer_count=consumer_count
         )
-        channel.send(declare_ok)
+        channel.answer(declare_ok)
 
 
 def _declare(channel: Channel, method: commands.Queue.Declare) -> Queue:
@@ -83,7 +83,7 @@ def bind(channel: Channel, method: commands.Queue.Bind) -> None:
         channel, stripped(method.exchange), "queue", queue, routing_key, decoded_table(method.arguments)
     )
     if not method.nowait:
-        channel.send(commands.Queue.BindOk())
+        channel.answer(commands.Queue.BindOk())
 
 
 @handles(commands.Queue.Unbind)
@@ -94,7 +94,7 @@ def unbind(channel: Channel, method: commands.Queue.Unbind) -> None:
     unbind_destination(
         channel, stripped(method.exchange), "queue", queue, routing_key, decoded_table(method.arguments)
     )
-    channel.send(commands.Queue.UnbindOk())
+    channel.answer(commands.Queue.UnbindOk())
 
 
 @handles(commands.Queue.Purge)
@@ -102,7 +102,7 @@ def purge(channel: Channel, method: commands.Queue.Purge) -> None:
     """Drop the ready messages (1.7.2.7)."""
     count = channel.queue_to_read(method.queue).purge()
     if not method.nowait:
-        channel.send(commands.Queue.PurgeOk(count))
+        channel.answer_when_durable(commands.Queue.PurgeOk(count))
 
 
 @handles(commands.Queue.Delete)
@@ -119,7 +119,8 @@ def delete(channel: Channel, method: commands.Queue.Delete) -> None:
         if method.if_empty and queue.ready():
             raise PreconditionFailed(f"{queue.title()} not empty")
         count = channel.vhost.delete_queue(queue)
+    then = queue.cancel_consumers if queue is not None else None
     if not method.nowait:
-        channel.send(commands.Queue.DeleteOk(count))
-    if queue is not None:
-        queue.cancel_consumers()
+        channel.answer(commands.Queue.DeleteOk(count), then)
+    elif then is not None:
+        then()

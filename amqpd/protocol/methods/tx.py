@@ -34,7 +34,7 @@ def commit(channel: Channel, method: commands.Tx.Commit) -> None:
             channel.requeue(deliveries)
         else:
             channel.discard(deliveries)
-    channel.send(commands.Tx.CommitOk())
+    channel.answer_when_durable(commands.Tx.CommitOk())
 
 
 @handles(commands.Tx.Rollback)

@@ -1,0 +1,248 @@
+"""From a replayed log to what each queue holds: messages minus what was settled, in the order of the queue."""
+
+from __future__ import annotations
+
+from array import array
+from bisect import bisect_right
+from typing import Final, final
+
+from librt.strings import read_i64_le
+from mypy_extensions import i64, mypyc_attr
+
+from amqpd.store.api import Log, Replay
+from amqpd.store.paged import PagedMessages
+from amqpd.store.queue_index import QueueIndex
+from amqpd.store.records import (
+    HOLDER_BYTES,
+    MESSAGE_HEAD_BYTES,
+    holder_count,
+    read_ranges,
+    record_size,
+)
+
+END: Final = (1 << 63) - 1
+
+
+@mypyc_attr(allow_interpreted_subclasses=True)
+class Definitions:
+    """Whoever makes queues, exchanges, users and the like of what the log says of them."""
+
+    def apply(self, definition: bytes) -> None:
+        """Do this change again."""
+        raise NotImplementedError
+
+    def apply_missing(self, definition: bytes) -> None:
+        """The same, unless its result is there already."""
+        raise NotImplementedError
+
+    def gap(self) -> None:
+        """Some changes are lost; the next snapshot will tell what there is."""
+
+
+@final
+class Intervals:
+    """A set of numbers, as intervals that do not touch each other."""
+
+    def __init__(self) -> None:
+        self.starts: list[int] = []
+        self.ends: list[int] = []
+
+    def add(self, start: i64, end: i64) -> None:
+        """Add the numbers from `start` up to, but without, `end`."""
+        if start >= end:
+            return
+        starts, ends = self.starts, self.ends
+        if ends and ends[-1] == start:
+            ends[-1] = end
+            return
+        if not ends or start > ends[-1]:
+            starts.append(start)
+            ends.append(end)
+            return
+        first: i64 = bisect_right(ends, start - 1)
+        last: i64 = bisect_right(starts, end)
+        if first < last:
+            start = min(start, i64(starts[first]))
+            end = max(end, i64(ends[last - 1]))
+        starts[first:last] = [start]
+        ends[first:last] = [end]
+
+
+@final
+class Pile:
+    """Messages in the order of their queue: position in the queue, position in the log, share of its bytes."""
+
+    def __init__(self) -> None:
+        self.queue_positions: array[int] = array("q")
+        self.log_positions: array[int] = array("q")
+        self.shares: array[int] = array("q")
+
+    def append(self, queue_position: i64, log_position: i64, share: i64) -> None:
+        """Add one behind all others."""
+        self.queue_positions.append(queue_position)
+        self.log_positions.append(log_position)
+        self.shares.append(share)
+
+
+@final
+class RecoveredQueue:
+    """What a replay has told of one queue."""
+
+    def __init__(self) -> None:
+        self.delivered: i64 = 0
+        self.settled = Intervals()
+        self._piles: list[Pile] = []
+        self._lasts: list[int] = []
+
+    def add(self, queue_position: i64, log_position: i64, share: i64) -> None:
+        """A message; the same one may come again later, from elsewhere in the log, and then counts there.
+
+        New messages come in order, and so do those that were moved, but the two are mixed: each goes on the
+        first pile that it continues, of which there are only a few.
+        """
+        number: i64 = 0
+        for last in self._lasts:
+            if last < queue_position:
+                break
+            number += 1
+        if number == len(self._piles):
+            self._piles.append(Pile())
+            self._lasts.append(0)
+        self._piles[number].append(queue_position, log_position, share)
+        self._lasts[number] = queue_position
+
+    def next_queue_position(self) -> i64:
+        """Where the queue goes on: behind everything that was ever told of it."""
+        next_position = self.delivered
+        for last in self._lasts:
+            next_position = max(next_position, i64(last) + 1)
+        if self.settled.ends:
+            next_position = max(next_position, i64(self.settled.ends[-1]))
+        return next_position
+
+    def finish(self, index: QueueIndex, log: Log) -> None:
+        """Let the index have what is left, and the log know what it keeps alive."""
+        index.delivered = self.delivered
+        piles = self._piles
+        self._piles = []
+        while len(piles) > 1:
+            piles = [
+                merged(piles[number], piles[number + 1]) if number + 1 < len(piles) else piles[number]
+                for number in range(0, len(piles), 2)
+            ]
+        if piles:
+            self._fill(index.paged, piles[0], log)
+
+    def _fill(self, paged: PagedMessages, pile: Pile, log: Log) -> None:
+        starts, ends = self.settled.starts, self.settled.ends
+        number: i64 = 0
+        start: i64 = starts[0] if starts else END
+        end: i64 = ends[0] if ends else END
+        for at in range(len(pile.queue_positions)):
+            queue_position: i64 = pile.queue_positions[at]
+            while queue_position >= end:
+                number += 1
+                start = starts[number] if number < len(starts) else END
+                end = ends[number] if number < len(ends) else END
+            if queue_position < start:
+                log_position: i64 = pile.log_positions[at]
+                share: i64 = pile.shares[at]
+                paged.append(queue_position, log_position, share)
+                log.retain(log_position, share)
+
+
+def merged(one: Pile, other: Pile) -> Pile:
+    """Two piles as one. A message in both stands later in the log in one of them, and counts there."""
+    result = Pile()
+    at: i64 = 0
+    other_at: i64 = 0
+    size: i64 = len(one.queue_positions)
+    other_size: i64 = len(other.queue_positions)
+    while at < size or other_at < other_size:
+        mine: i64 = one.queue_positions[at] if at < size else END
+        others: i64 = other.queue_positions[other_at] if other_at < other_size else END
+        if mine == others:
+            if one.log_positions[at] < other.log_positions[other_at]:
+                at += 1
+            else:
+                other_at += 1
+        elif mine < others:
+            result.append(mine, one.log_positions[at], one.shares[at])
+            at += 1
+        else:
+            result.append(others, other.log_positions[other_at], other.shares[other_at])
+            other_at += 1
+    return result
+
+
+@final
+class Recovery(Replay):
+    """Listens to a replay; afterwards `finish` gives every queue what it holds."""
+
+    def __init__(self, definitions: Definitions, indexes: dict[int, QueueIndex]) -> None:
+        """`indexes` are those of the queues that `definitions` has made, by id, and kept so by it."""
+        self.highest_queue_id: i64 = 0
+        self._definitions = definitions
+        self._indexes = indexes
+        self._recovered: dict[int, RecoveredQueue] = {}
+        self._wants_snapshot = True
+        """Where the log begins, and after a gap; elsewhere all that a snapshot says was told before it."""
+        self._first_segment = True
+        self._gap = False
+
+    def segment(self, position: i64) -> None:
+        self._wants_snapshot = self._first_segment or self._gap
+        self._first_segment = False
+        self._gap = False
+
+    def definition(self, definition: bytes) -> None:
+        self._definitions.apply(definition)
+
+    def snapshot(self, definition: bytes) -> None:
+        if self._wants_snapshot:
+            self._definitions.apply_missing(definition)
+
+    def included(self, definition: bytes) -> None:
+        if not self._wants_snapshot:
+            self._definitions.apply(definition)
+
+    def gap(self, position: i64) -> None:
+        self._gap = True
+        self._wants_snapshot = True
+        self._definitions.gap()
+
+    def message(self, position: i64, data: bytes, at: i64) -> None:
+        holders = holder_count(data, at)
+        share: i64 = record_size(data, at) // holders
+        holder_at: i64 = at + MESSAGE_HEAD_BYTES
+        for _ in range(holders):
+            queue = self._queue(read_i64_le(data, holder_at))
+            queue.add(read_i64_le(data, holder_at + 8), position, share)
+            holder_at += HOLDER_BYTES
+
+    def progress(self, data: bytes, at: i64) -> None:
+        queue = self._queue(read_i64_le(data, at + 5))
+        queue.delivered = max(queue.delivered, read_i64_le(data, at + 13))
+        ranges = read_ranges(data, at)
+        for number in range(0, len(ranges), 2):
+            queue.settled.add(ranges[number], ranges[number + 1])
+
+    def _queue(self, queue_id: i64) -> RecoveredQueue:
+        """What is known of a queue, which need not be there any more, or, after a gap, not yet."""
+        queue = self._recovered.get(queue_id)
+        if queue is None:
+            self.highest_queue_id = max(self.highest_queue_id, queue_id)
+            queue = RecoveredQueue()
+            self._recovered[queue_id] = queue
+        return queue
+
+    def finish(self, log: Log) -> dict[int, int]:
+        """Fill the indexes; where each queue that the log has told of goes on, by its id."""
+        ends: dict[int, int] = {}
+        for queue_id, queue in self._recovered.items():
+            index = self._indexes.get(queue_id)
+            if index is not None:
+                ends[queue_id] = queue.next_queue_position()
+                queue.finish(index, log)
+        self._recovered.clear()
+        return ends

@@ -1,0 +1,244 @@
+"""What a broker keeps messages in when they are not in memory: a journal for what must last, a spill for the rest."""
+
+from __future__ import annotations
+
+from typing import Final, final
+
+from librt.strings import read_i64_le
+from mypy_extensions import i64
+
+from amqpd.events import Events
+from amqpd.message import NOT_LOGGED, TO_BE_LOGGED, Message
+from amqpd.store.api import CannotRead, Log
+from amqpd.store.budget import UNLIMITED, MemoryBudget
+from amqpd.store.journal import Journal
+from amqpd.store.paged import PagedMessage
+from amqpd.store.queue_index import QueueIndex
+from amqpd.store.records import (
+    HOLDER_BYTES,
+    MESSAGE,
+    MESSAGE_HEAD_BYTES,
+    RECORD_HEAD_BYTES,
+    content_bytes,
+    content_start,
+    holder_count,
+    offset_of,
+    read_message,
+    record_size,
+    segment_of,
+)
+from amqpd.store.spill import SPILLED, Spill
+
+GAP_MAX_BYTES: Final = 16384
+"""What is no further apart than this is read together."""
+
+READ_MAX_BYTES: Final = 1048576
+RELEASED_AT_ONCE_MESSAGES: Final = 4096
+
+
+@final
+class Storage:
+    """Without a journal and a spill, everything stays in memory."""
+
+    def __init__(self, events: Events, memory_bytes: i64 = UNLIMITED) -> None:
+        self.budget = MemoryBudget(memory_bytes)
+        self.journal: Journal | None = None
+        self.spill: Spill | None = None
+        self.indexes: dict[int, QueueIndex] = {}
+        """Of every queue, by its id."""
+        self.last_queue_id: i64 = 0
+        self._events = events
+        self._spill_failed = False
+
+    def new_queue_id(self) -> int:
+        """An id that no queue has or had."""
+        self.last_queue_id += 1
+        return int(self.last_queue_id)
+
+    def add_index(self, queue_id: i64, durable: bool) -> QueueIndex:
+        """The index of a queue that comes to be."""
+        self.last_queue_id = max(self.last_queue_id, queue_id)
+        journal = self.journal
+        index = QueueIndex(queue_id, durable and journal is not None)
+        self.indexes[queue_id] = index
+        if index.logged and journal is not None:
+            journal.add_index(index)
+        return index
+
+    def drop_index(self, index: QueueIndex) -> None:
+        """The queue is gone, and all its messages."""
+        self.indexes.pop(index.id, None)
+        if index.logged and self.journal is not None:
+            self.journal.drop_index(index)
+        self._release_paged(index)
+
+    def purge_paged(self, index: QueueIndex, end: i64) -> None:
+        """A queue is done with all its messages that are not in memory, and with whatever else stands before `end`."""
+        if index.logged and index.paged.count and self.journal is not None:
+            self.journal.settle_range(index, index.paged.first_queue_position(), end)
+        self._release_paged(index)
+
+    def _release_paged(self, index: QueueIndex) -> None:
+        if not index.paged.count:
+            return
+        while index.paged.count:
+            first = index.paged.first(RELEASED_AT_ONCE_MESSAGES, UNLIMITED)
+            for paged in first:
+                self._log_of(paged.log_position).release(paged.log_position, paged.share)
+            index.paged.drop(len(first))
+        self._trim_spill()
+
+    def _log_of(self, position: i64) -> Log:
+        if position >= SPILLED:
+            assert self.spill is not None
+            return self.spill.log
+        assert self.journal is not None
+        return self.journal.log
+
+    # Out of memory, and back
+
+    def page_out(self, index: QueueIndex, first_queue_position: i64, messages: list[Message]) -> i64:
+        """Let go of messages that stand in their queue from a position on; how many of them could be let go of.
+
+        A message that waits for the log can't, nor can any behind it.
+        """
+        count = self._pageable(index, messages)
+        positions = self._spill_some(index, first_queue_position, messages[:count])
+        if positions is None:
+            return 0
+        queue_position = first_queue_position
+        for message in messages[:count]:
+            spilled: i64 = positions.get(queue_position, NOT_LOGGED)
+            if spilled != NOT_LOGGED:
+                share: i64 = MESSAGE_HEAD_BYTES + HOLDER_BYTES + content_bytes(message)
+                index.paged.append(queue_position, spilled, share)
+            else:
+                index.paged.append(queue_position, message.log_position, message.log_share)
+                del index.resident[queue_position]
+            queue_position += 1
+        return count
+
+    def _pageable(self, index: QueueIndex, messages: list[Message]) -> i64:
+        """How many messages at the front can go: those that can be spilled, and those that the log has."""
+        count: i64 = 0
+        for message in messages:
+            position = message.log_position
+            if not index.logged or position == NOT_LOGGED:
+                if self.spill is None or self._spill_failed:
+                    break
+            elif position == TO_BE_LOGGED or not self._log_of(position).is_durable(position):
+                break
+            count += 1
+        return count
+
+    def _spill_some(
+        self, index: QueueIndex, first_queue_position: i64, messages: list[Message]
+    ) -> dict[int, int] | None:
+        """Spill those that are not in the log: where, by position in the queue. None if that went wrong."""
+        to_spill: list[Message] = []
+        queue_positions: list[int] = []
+        for number, message in enumerate(messages):
+            if not index.logged or message.log_position == NOT_LOGGED:
+                to_spill.append(message)
+                queue_positions.append(first_queue_position + number)
+        if not to_spill or self.spill is None:
+            return {}
+        try:
+            positions = self.spill.write(index, queue_positions, to_spill)
+        except (OSError, CannotRead) as error:
+            self._fail_spill(str(error))
+            return None
+        return dict(zip(queue_positions, positions, strict=True))
+
+    def _trim_spill(self) -> None:
+        if self.spill is not None and not self._spill_failed:
+            try:
+                self.spill.trim()
+            except OSError as error:
+                self._fail_spill(str(error))
+
+    def _fail_spill(self, error: str) -> None:
+        self._spill_failed = True
+        self._events.tell("error", "messages can't be spilled to disk", {"error": error})
+
+    def page_in(self, index: QueueIndex, paged: list[PagedMessage]) -> list[Message]:
+        """The messages themselves, in memory again. Raises CannotRead, and then all is as it was."""
+        messages: list[Message] = []
+        data = b""
+        base: i64 = -1
+        for number, wanted in enumerate(paged):
+            at: i64 = wanted.log_position - base
+            if base < 0 or at < 0 or not has_record(data, at):
+                base = wanted.log_position
+                data = self._log_of(base).read(base, _run_bytes(paged, number))
+                at = 0
+                if not has_record(data, 0) and len(data) >= RECORD_HEAD_BYTES:
+                    data = self._log_of(base).read(base, record_size(data, 0))
+            check_held(data, at, index.id, wanted)
+            messages.append(read_message(data, at))
+        for number, wanted in enumerate(paged):
+            self._came_in(index, wanted, messages[number])
+        self._trim_spill()
+        return messages
+
+    def _came_in(self, index: QueueIndex, paged: PagedMessage, message: Message) -> None:
+        if paged.log_position >= SPILLED:
+            self._log_of(paged.log_position).release(paged.log_position, paged.share)
+        else:
+            message.log_position = paged.log_position
+            message.log_share = paged.share
+            index.resident[paged.queue_position] = message
+
+    def tell_unreadable(self, queue: str, reason: str) -> None:
+        """Let it be known that a queue's messages can't be read."""
+        self._events.tell("error", "messages can't be read from disk", {"queue": queue, "error": reason})
+
+    def close(self) -> None:
+        """Give all files back."""
+        if self.journal is not None:
+            self.journal.log.close()
+        if self.spill is not None:
+            self.spill.close()
+
+
+def _run_bytes(paged: list[PagedMessage], number: i64) -> i64:
+    """How much to read for this message and those behind it that are close in the log."""
+    start = paged[number].log_position
+    end: i64 = start + paged[number].share
+    number += 1
+    while number < len(paged):
+        following = paged[number]
+        if following.log_position < start or following.log_position - end > GAP_MAX_BYTES:
+            break
+        if following.log_position + following.share - start > READ_MAX_BYTES:
+            break
+        end = following.log_position + following.share
+        number += 1
+    return end - start
+
+
+def has_record(data: bytes, at: i64) -> bool:
+    """Whether a whole record is there."""
+    return at + RECORD_HEAD_BYTES <= len(data) and at + record_size(data, at) <= len(data)
+
+
+def is_message(data: bytes, at: i64) -> bool:
+    """Whether a whole message record is there, and its holders fit into it."""
+    if not has_record(data, at) or data[at + 4] != MESSAGE or record_size(data, at) < MESSAGE_HEAD_BYTES:
+        return False
+    return content_start(data, at) <= at + record_size(data, at)
+
+
+def check_held(data: bytes, at: i64, queue_id: i64, wanted: PagedMessage) -> None:
+    """Raise CannotRead unless the record at `data[at:]` is of the message that is wanted."""
+    if is_message(data, at):
+        holder_at: i64 = at + MESSAGE_HEAD_BYTES
+        for _ in range(holder_count(data, at)):
+            stands_at = read_i64_le(data, holder_at + 8)
+            if read_i64_le(data, holder_at) == queue_id and stands_at == wanted.queue_position:
+                return
+            holder_at += HOLDER_BYTES
+    raise CannotRead(
+        f"segment {segment_of(wanted.log_position)}, offset {offset_of(wanted.log_position)}: "
+        f"no record of message {wanted.queue_position} of queue {queue_id}"
+    )
