@@ -1,5 +1,6 @@
 # make run     a broker on port 5672
-# make test    everything that must pass: lint, types, unit, compiled, interop
+# make test    everything that must pass: lint, types, unit, compiled, interop, and a few rounds of crash
+# make crash   the broker killed under load, ROUNDS=20 times
 # Needs Python 3.11 or newer (with venv) and make; a C compiler makes the broker fast.
 
 PYTHON ?= python3
@@ -12,12 +13,15 @@ INTEROP := $(wildcard interop/requirements.txt)
 DEV := .venv-dev/bin
 COMPILED := .venv-compiled/bin
 
-.PHONY: run test lint format types unit compiled interop bench clean
+ROUNDS ?= 20
+
+.PHONY: run test lint format types unit compiled interop crash bench clean
 
 run: .venv/installed
 	.venv/bin/amqpd --port 5672 --data-dir data
 
 test: lint types unit compiled interop
+	$(MAKE) crash ROUNDS=5
 
 lint: .venv-dev/installed
 	$(DEV)/ruff check .
@@ -46,6 +50,10 @@ compiled: .venv-compiled/installed
 interop: .venv-compiled/installed
 	if [ -x interop/setup.sh ]; then interop/setup.sh; fi
 	$(COMPILED)/python -m pytest interop
+
+# A compiled broker is killed again and again under load; see crash/README.md.
+crash: .venv-compiled/installed
+	$(COMPILED)/python -m crash --rounds $(ROUNDS)
 
 bench: .venv/installed
 	.venv/bin/python bench/compare.py
