@@ -7,15 +7,19 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 from urllib.parse import quote, unquote, urlsplit
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 START_LIMIT_S = 20.0
 STOP_LIMIT_S = 20.0
+RESTART_COMMAND_LIMIT_S = 60.0
+
+# Variables with shell commands that end the broker at AMQP_URL, start it and wait until it accepts connections.
+RESTART = "AMQP_RESTART"  # in good order
+KILL_RESTART = "AMQP_KILL_RESTART"  # with SIGKILL
 
 
 @dataclass(frozen=True)
@@ -47,29 +51,113 @@ class Broker:
         return f"amqp://{user}@{self.host}:{self.port}/{quote(self.virtual_host, safe='')}"
 
 
-@contextmanager
-def amqpd_running(directory: Path) -> Iterator[Broker]:
-    """Run amqpd on a free port, in directory, until the block ends; SIGTERM must end it with code 0.
+class Server(Protocol):
+    """A broker that can be ended and started again."""
 
-    Raises RuntimeError with amqpd's output if it does not start in START_LIMIT_S.
-    """
-    broker = Broker(port=_free_port())
-    output_path = directory / "amqpd.log"
-    command = [sys.executable, "-m", "amqpd", "--port", str(broker.port), "--host", broker.host]
-    with output_path.open("wb") as output:
-        process = subprocess.Popen(
-            command, cwd=directory, env=_environment(), stdout=output, stderr=subprocess.STDOUT
-        )
+    @property
+    def broker(self) -> Broker: ...
+
+    def restart(self) -> None:
+        """End the broker in good order and start it again; return when it accepts connections."""
+
+    def kill_and_restart(self) -> None:
+        """End the broker without a warning and start it again; return when it accepts connections."""
+
+
+class Amqpd:
+    """An amqpd process on a free port that keeps its durable data, and its output, in a directory."""
+
+    def __init__(self, directory: Path) -> None:
+        self.broker = Broker(port=_free_port())
+        self._directory = directory
+        self._output_path = directory / "amqpd.log"
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start on the port and the data of the time before.
+
+        Raises RuntimeError with amqpd's output if it does not accept connections in START_LIMIT_S.
+        """
+        assert self._process is None, "amqpd runs already"
+        command = [sys.executable, "-m", "amqpd", "--host", self.broker.host, "--port", str(self.broker.port)]
+        command += ["--data-dir", str(self._directory / "data")]
+        with self._output_path.open("ab") as output:
+            self._process = subprocess.Popen(
+                command, cwd=self._directory, env=_environment(), stdout=output, stderr=subprocess.STDOUT
+            )
         try:
-            _wait_until_accepting(broker, process, output_path)
-            yield broker
-            process.send_signal(signal.SIGTERM)
+            self._wait_until_accepting(self._process)
+        except BaseException:
+            self.kill()
+            raise
+
+    def stop(self) -> None:
+        """Send SIGTERM, which must end it with code 0 in STOP_LIMIT_S."""
+        process, self._process = self._running(), None
+        process.send_signal(signal.SIGTERM)
+        try:
             exit_code = process.wait(STOP_LIMIT_S)
-            assert exit_code == 0, f"amqpd ended with {exit_code}:\n{output_path.read_text(errors='replace')}"
         finally:
             if process.poll() is None:
                 process.kill()
                 process.wait()
+        assert exit_code == 0, f"amqpd ended with {exit_code}:\n{self._output()}"
+
+    def kill(self) -> None:
+        """Send SIGKILL."""
+        process, self._process = self._running(), None
+        process.kill()
+        process.wait()
+
+    def restart(self) -> None:
+        self.stop()
+        self.start()
+
+    def kill_and_restart(self) -> None:
+        self.kill()
+        self.start()
+
+    def close(self) -> None:
+        """Stop it if it runs."""
+        if self._process is not None:
+            self.stop()
+
+    def _running(self) -> "subprocess.Popen[bytes]":
+        assert self._process is not None, "amqpd does not run"
+        return self._process
+
+    def _output(self) -> str:
+        return self._output_path.read_text(errors="replace")
+
+    def _wait_until_accepting(self, process: "subprocess.Popen[bytes]") -> None:
+        deadline = time.monotonic() + START_LIMIT_S
+        while time.monotonic() < deadline and process.poll() is None:
+            try:
+                socket.create_connection((self.broker.host, self.broker.port), timeout=1).close()
+                return
+            except OSError:
+                time.sleep(0.02)
+        raise RuntimeError(f"amqpd did not start:\n{self._output()}")
+
+
+class OutsideBroker:
+    """The broker at AMQP_URL; commands in RESTART and KILL_RESTART end it and start it again."""
+
+    def __init__(self, broker: Broker) -> None:
+        self.broker = broker
+
+    def restart(self) -> None:
+        _run_command_in(RESTART)
+
+    def kill_and_restart(self) -> None:
+        _run_command_in(KILL_RESTART)
+
+
+def _run_command_in(variable: str) -> None:
+    done = subprocess.run(
+        os.environ[variable], shell=True, stdin=subprocess.DEVNULL, timeout=RESTART_COMMAND_LIMIT_S
+    )
+    assert done.returncode == 0, f"the command in {variable} ended with {done.returncode}"
 
 
 def _free_port() -> int:
@@ -86,14 +174,3 @@ def _environment() -> dict[str, str]:
     except importlib.metadata.PackageNotFoundError:
         return {**os.environ, "PYTHONPATH": str(REPOSITORY)}
     return dict(os.environ)
-
-
-def _wait_until_accepting(broker: Broker, process: "subprocess.Popen[bytes]", output_path: Path) -> None:
-    deadline = time.monotonic() + START_LIMIT_S
-    while time.monotonic() < deadline and process.poll() is None:
-        try:
-            socket.create_connection((broker.host, broker.port), timeout=1).close()
-            return
-        except OSError:
-            time.sleep(0.02)
-    raise RuntimeError(f"amqpd did not start:\n{output_path.read_text(errors='replace')}")

@@ -9,21 +9,33 @@ import pika
 import pytest
 from pika.adapters.blocking_connection import BlockingChannel
 
-from interop.broker import Broker, amqpd_running
+from interop.broker import KILL_RESTART, RESTART, Amqpd, Broker, OutsideBroker, Server
 from interop.names import Names
 
 TEST_LIMIT_S = 40.0
+RESTART_LIMIT_S = 100.0  # for what is marked 'restarts'; a RabbitMQ takes ten seconds each time
+LEFT_OUT = pytest.StashKey[int]()
 
 
 @pytest.fixture(scope="session")
-def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """The broker at AMQP_URL, or amqpd started for this session."""
     url = os.environ.get("AMQP_URL")
     if url:
-        yield Broker.from_url(url)
+        yield OutsideBroker(Broker.from_url(url))
         return
-    with amqpd_running(tmp_path_factory.mktemp("amqpd")) as running:
-        yield running
+    amqpd = Amqpd(tmp_path_factory.mktemp("amqpd"))
+    amqpd.start()
+    try:
+        yield amqpd
+    finally:
+        amqpd.close()
+
+
+@pytest.fixture(scope="session")
+def broker(server: Server) -> Broker:
+    """Where that broker listens."""
+    return server.broker
 
 
 @pytest.fixture
@@ -61,14 +73,41 @@ def channel(connection: pika.BlockingConnection) -> BlockingChannel:
     return connection.channel()
 
 
-def _give_up(_signal: int, _frame: FrameType | None) -> None:
-    pytest.fail(f"still waiting after {TEST_LIMIT_S:g} s")
+def _cannot_be_restarted(item: pytest.Item) -> bool:
+    """Whether the test ends the broker in a way that nobody said how to do."""
+    ways = {mark.args[0] for mark in item.iter_markers("restarts")}
+    return bool(os.environ.get("AMQP_URL")) and any(not os.environ.get(way) for way in ways)
 
 
-def _limited() -> Generator[None, object, object]:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    left_out = [item for item in items if _cannot_be_restarted(item)]
+    config.stash[LEFT_OUT] = len(left_out)
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if not _cannot_be_restarted(item)]
+
+
+def pytest_report_collectionfinish(config: pytest.Config) -> list[str]:
+    if not config.stash.get(LEFT_OUT, 0):
+        return []
+    without = " and ".join(way for way in (RESTART, KILL_RESTART) if not os.environ.get(way))
+    return [
+        f"left out: {config.stash[LEFT_OUT]} tests that restart the broker; AMQP_URL is set without {without}"
+    ]
+
+
+def _limit_s(item: pytest.Item) -> float:
+    return RESTART_LIMIT_S if item.get_closest_marker("restarts") else TEST_LIMIT_S
+
+
+def _limited(limit_s: float) -> Generator[None, object, object]:
     """Many clients wait for a reply without a limit of their own: the alarm ends such a wait."""
-    before = signal.signal(signal.SIGALRM, _give_up)
-    signal.setitimer(signal.ITIMER_REAL, TEST_LIMIT_S)
+
+    def give_up(_signal: int, _frame: FrameType | None) -> None:
+        pytest.fail(f"still waiting after {limit_s:g} s")
+
+    before = signal.signal(signal.SIGALRM, give_up)
+    signal.setitimer(signal.ITIMER_REAL, limit_s)
     try:
         return (yield)
     finally:
@@ -77,15 +116,15 @@ def _limited() -> Generator[None, object, object]:
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_setup() -> Generator[None, object, object]:
-    return (yield from _limited())
+def pytest_runtest_setup(item: pytest.Item) -> Generator[None, object, object]:
+    return (yield from _limited(_limit_s(item)))
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_call() -> Generator[None, object, object]:
-    return (yield from _limited())
+def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
+    return (yield from _limited(_limit_s(item)))
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_teardown() -> Generator[None, object, object]:
-    return (yield from _limited())
+def pytest_runtest_teardown(item: pytest.Item) -> Generator[None, object, object]:
+    return (yield from _limited(_limit_s(item)))

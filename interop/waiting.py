@@ -13,9 +13,9 @@ LIMIT_S = 15.0
 T = TypeVar("T")
 
 
-def run_async(program: Coroutine[Any, Any, T]) -> T:
-    """Run an asyncio program; TimeoutError after LIMIT_S."""
-    return asyncio.run(asyncio.wait_for(program, LIMIT_S))
+def run_async(program: Coroutine[Any, Any, T], limit_s: float = LIMIT_S) -> T:
+    """Run an asyncio program; TimeoutError after limit_s."""
+    return asyncio.run(asyncio.wait_for(program, limit_s))
 
 
 def pump_until(connection: pika.BlockingConnection, condition: Callable[[], object]) -> None:

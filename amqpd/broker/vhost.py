@@ -68,11 +68,20 @@ class VirtualHost:
 
     def change(self, definition: Definition) -> None:
         """Apply a change and, if it has to last, record it. Raises ResourceError (506) if it can't be recorded."""
+        self.check_log(definition.durable)
+        self.follow(definition)
+
+    def follow(self, definition: Definition) -> None:
+        """The same for what follows of something that has happened, and happens whether it can be recorded or not."""
         journal = self._storage.journal
         if definition.durable and journal is not None:
-            journal.check()
             journal.define(encode(self.name, definition))
         self.apply(definition)
+
+    def check_log(self, durable: bool) -> None:
+        """Raise ResourceError (506) if nothing durable can be done, or answered for, any more."""
+        if durable and self._storage.journal is not None:
+            self._storage.journal.check()
 
     def apply(self, definition: Definition) -> None:
         """Apply a change, now or in a replay."""
@@ -147,6 +156,7 @@ class VirtualHost:
         if existing is None:
             self.change(wanted)
             return
+        self.check_log(existing.durable)
         title = existing.title()
         check_equivalent(title, "type", wanted.exchange_type, existing.exchange_type)
         check_equivalent(title, "durable", _flag(wanted.durable), _flag(existing.durable))
@@ -163,6 +173,7 @@ class VirtualHost:
             raise AccessRefused(f"deletion of system exchange '{name}' in vhost '{self.name}' not allowed")
         exchange = self.exchanges.get(name)
         if exchange is None:
+            self.check_log(True)
             return
         if if_unused and exchange.bindings:
             raise PreconditionFailed(f"{exchange.title()} in use")
@@ -188,6 +199,7 @@ class VirtualHost:
             self.change(wanted)
             return self.queues[wanted.queue]
         existing.check_owner(owner)
+        self.check_log(existing.durable)
         if (existing.owner is None) != (wanted.owner is None):
             raise locked(existing)
         title = existing.title()
@@ -200,6 +212,10 @@ class VirtualHost:
         count = queue.ready()
         self.change(QueueDeleted(queue.name, queue.durable))
         return count
+
+    def end_queue(self, queue: Queue) -> None:
+        """A queue ends with its owner or its last consumer."""
+        self.follow(QueueDeleted(queue.name, queue.durable))
 
     def add_reply_queue(self, name: str) -> Queue:
         """Make the queue of one channel's direct replies."""
@@ -225,9 +241,10 @@ class VirtualHost:
         """Bind; a binding that is there already is no error. Raises what the exchange type refuses (406)."""
         exchange = self.exchange(source)
         exchange.check_binding(arguments)
-        if binding_key(destination.type, destination.name, routing_key, arguments) in exchange.bindings:
-            return
         durable = exchange.durable and destination.durable
+        if binding_key(destination.type, destination.name, routing_key, arguments) in exchange.bindings:
+            self.check_log(durable)
+            return
         self.change(Bound(source, destination.type, destination.name, routing_key, arguments, durable))
 
     def unbind(
@@ -235,10 +252,10 @@ class VirtualHost:
     ) -> None:
         """Remove a binding; whatever of it is missing is no error (RabbitMQ 3.10, observed)."""
         exchange = self.exchanges.get(source)
-        if exchange is None:
-            return
-        binding = exchange.bindings.get(binding_key(destination_type, destination, routing_key, arguments))
-        if binding is None:
+        key = binding_key(destination_type, destination, routing_key, arguments)
+        binding = exchange.bindings.get(key) if exchange is not None else None
+        if exchange is None or binding is None:
+            self.check_log(True)
             return
         durable = exchange.durable and binding.destination.durable
         self.change(Unbound(source, destination_type, destination, routing_key, arguments, durable))
@@ -366,7 +383,7 @@ class VirtualHost:
         if journal is not None and journal.is_replaying:
             return
         if exchange.auto_delete and not exchange.bindings and exchange.name in self.exchanges:
-            self.change(ExchangeDeleted(exchange.name, exchange.durable))
+            self.follow(ExchangeDeleted(exchange.name, exchange.durable))
 
 
 def check_not_reserved(kind: str, name: str) -> None:

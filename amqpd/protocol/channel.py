@@ -447,7 +447,7 @@ class Channel(Sink):
             self.vhost.delete_reply_queue(queue)
             return
         if queue.auto_delete and not queue.consumers and not queue.deleted:
-            self.vhost.delete_queue(queue)
+            self.vhost.end_queue(queue)
 
     def leave_queues(self) -> None:
         """Get nothing more, so that what is about to be requeued goes to others."""

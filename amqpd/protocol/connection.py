@@ -550,7 +550,7 @@ class Connection(Publisher):
                 channel.state = CHANNEL_CLOSING
                 channel.release()
         for queue in list(self.owner.queues):
-            self.vhost_opened().delete_queue(queue)
+            self.vhost_opened().end_queue(queue)
 
     def _set_timer(self, timer: Timer | None) -> None:
         """There is one deadline at a time: for the handshake, or for closing."""

@@ -6,7 +6,7 @@ from typing import final
 
 from amqpd.broker.queues.classic import Queue
 from amqpd.broker.unacked import Delivery
-from amqpd.message import Message
+from amqpd.message import NOT_LOGGED, Message
 
 
 @final
@@ -35,3 +35,14 @@ class Transaction:
     def __init__(self) -> None:
         self.publishes: list[HeldPublish] = []
         self.settlements: list[HeldSettlement] = []
+
+    def is_durable(self) -> bool:
+        """Whether anything in it has to be on disk when it is committed."""
+        return any(
+            publish.message.persistent and any(queue.index.logged for queue in publish.queues)
+            for publish in self.publishes
+        ) or any(
+            delivery.message.log_position != NOT_LOGGED
+            for settlement in self.settlements
+            for _tag, delivery in settlement.deliveries
+        )

@@ -42,6 +42,8 @@ class Group:
         self.written_ms = written_ms
         self.first_in_segment = first_in_segment
         """Whether a snapshot of the definitions must come first, because the log may be cut here."""
+        self.snapshot_bytes: i64 = 0
+        """How much of it is the snapshot."""
         self.records = Output()
         self.waiters: list[Waiter] = []
 

@@ -15,6 +15,8 @@ MESSAGE_OVERHEAD_BYTES: Final = 600
 REPORTED_BYTES: Final = 16384
 """By so much a backlog may grow before it says so: counting for every message would cost more."""
 
+LARGE_BYTES: Final = 1048576
+
 HEAD_BYTES: Final = 262144
 """So much of a large backlog's beginning stays in memory, as it is wanted first."""
 
@@ -80,7 +82,7 @@ class MemoryBudget:
                 self.remove(each)
         if self.resident_bytes > self.limit_bytes:
             for asked in heapq.nlargest(ASKED_AT_ONCE, self._reported, key=_reported_bytes):
-                self._ask(asked, HEAD_BYTES)
+                self._ask(asked, HEAD_BYTES if asked.reported_bytes > LARGE_BYTES else 0)
         self._ask(owner, 0)
         self._asks_at_bytes = self.limit_bytes
         if self.resident_bytes > self.limit_bytes:

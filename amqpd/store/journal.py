@@ -309,6 +309,7 @@ class Journal:
             for index in self.indexes.values():
                 if index.delivered:
                     write_progress(writer, SNAPSHOT_PROGRESS, index.id, index.delivered, [])
+            group.snapshot_bytes = group.records.size()
         record_type = INCLUDED_DEFINITION if group.first_in_segment else DEFINITION
         for definition in self._definitions:
             write_definition(writer, record_type, definition)
@@ -382,6 +383,6 @@ class Journal:
         writer = group.writer()
         for index in changed:
             index.changed = False
-            if not index.deleted:
+            if not index.deleted and index.has_progress():
                 write_progress(writer, PROGRESS, index.id, index.delivered, index.settled)
             index.settled.clear()

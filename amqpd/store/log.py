@@ -37,6 +37,9 @@ from amqpd.store.segment import (
 )
 from amqpd.wire.frames import Octets
 
+SNAPSHOT_PART: Final = 3
+"""A segment is at least so many times as large as the snapshot that it begins with."""
+
 OPEN_FILES_MAX: Final = 32
 """How many segments are kept open to be read."""
 
@@ -77,6 +80,8 @@ class SegmentLog(Log):
         self._files = files
         self._directory = directory
         self._segment_bytes = segment_bytes
+        self._allowance = segment_bytes
+        """When a new segment is begun: not before the snapshot of the last one is a small part of it."""
         self._segments: list[Segment] = []
         self._first_number = first_number
         self._is_durable = durable
@@ -93,7 +98,7 @@ class SegmentLog(Log):
 
     def begin(self, written_ms: i64) -> Group:
         segments = self._segments
-        if not self._growing or segments[-1].size >= self._segment_bytes:
+        if not self._growing or segments[-1].size >= self._allowance:
             if self._growing:
                 segments[-1].close()
             self._growing = True
@@ -113,6 +118,8 @@ class SegmentLog(Log):
         group.size = size
         group.segment.size += size
         self._total += size
+        if group.first_in_segment:
+            self._allowance = max(self._segment_bytes, SNAPSHOT_PART * group.snapshot_bytes)
         group.unneeded = self._unneeded
         self._unneeded = []
 
@@ -162,7 +169,7 @@ class SegmentLog(Log):
     def wants_cut(self) -> bool:
         if len(self._segments) < 2:
             return False
-        return self._segments[0].live == 0 or self._total > 2 * self._live + self._segment_bytes
+        return self._segments[0].live == 0 or self._total > 2 * self._live + self._allowance
 
     def is_needed(self, position: i64) -> bool:
         return self._segment(position).live != 0

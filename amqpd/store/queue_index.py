@@ -43,3 +43,7 @@ class QueueIndex:
         else:
             settled.append(start)
             settled.append(end)
+
+    def has_progress(self) -> bool:
+        """Whether the log has to hear of it: not if it has no message that this is about."""
+        return len(self.settled) > 0 or len(self.resident) > 0 or self.paged.count > 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Final, final
 
 from librt.strings import read_i64_le
@@ -120,7 +121,8 @@ class Segment:
     def remove(self) -> None:
         """Delete the file; if the segment is durable, that is on disk when this returns. Raises OSError."""
         self.close()
-        self._files.remove(self.path)
+        with suppress(FileNotFoundError):
+            self._files.remove(self.path)
         if self._durable:
             self._files.sync_directory(self._directory)
 

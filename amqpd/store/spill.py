@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final, final
 
 from amqpd.message import Message
+from amqpd.store.api import Group
 from amqpd.store.files import Files
 from amqpd.store.log import SegmentLog
 from amqpd.store.queue_index import QueueIndex
@@ -14,6 +15,9 @@ from amqpd.store.records import OFFSET_BITS, begin_message, write_holder, write_
 FIRST_NUMBER: Final = 1 << 28
 SPILLED: Final = FIRST_NUMBER << OFFSET_BITS
 """Positions from here on are in the spill, those below in the log."""
+
+
+TRIMMED_STEPS: Final = 16
 
 
 @final
@@ -40,17 +44,25 @@ class Spill:
             write_holder(group.records.writer, index.id, queue_positions[number])
             write_message_content(group.records, message)
             self.log.retain(positions[number], size)
-        self._reclaimer.step(group)
-        self.log.append(group)
-        group.write()
-        self.log.wrote(group)
-        self._reclaimer.wrote()
+        self._write(group)
         return positions
 
+    def _write(self, group: Group) -> None:
+        self._reclaimer.step(group)
+        if not group.is_empty():
+            self.log.append(group)
+            group.write()
+            self.log.wrote(group)
+        self._reclaimer.wrote()
+
     def trim(self) -> None:
-        """Give back the disk space of what is not needed any more. Raises OSError."""
-        if not self._reclaimer.is_busy():
-            self.log.remove_dead()
+        """Give back the disk space of what is not needed any more. Raises OSError or CannotRead."""
+        for _ in range(TRIMMED_STEPS):
+            if not self._reclaimer.is_busy():
+                self.log.remove_dead()
+                if not self.log.wants_cut():
+                    break
+            self._write(self.log.begin(0))
 
     def close(self) -> None:
         """Give the files back."""

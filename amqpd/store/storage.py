@@ -154,7 +154,7 @@ class Storage:
         if self.spill is not None and not self._spill_failed:
             try:
                 self.spill.trim()
-            except OSError as error:
+            except (OSError, CannotRead) as error:
                 self._fail_spill(str(error))
 
     def _fail_spill(self, error: str) -> None:

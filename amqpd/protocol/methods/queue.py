@@ -100,7 +100,9 @@ def unbind(channel: Channel, method: commands.Queue.Unbind) -> None:
 @handles(commands.Queue.Purge)
 def purge(channel: Channel, method: commands.Queue.Purge) -> None:
     """Drop the ready messages (1.7.2.7)."""
-    count = channel.queue_to_read(method.queue).purge()
+    queue = channel.queue_to_read(method.queue)
+    channel.vhost.check_log(queue.durable)
+    count = queue.purge()
     if not method.nowait:
         channel.answer_when_durable(commands.Queue.PurgeOk(count))
 
@@ -119,6 +121,8 @@ def delete(channel: Channel, method: commands.Queue.Delete) -> None:
         if method.if_empty and queue.ready():
             raise PreconditionFailed(f"{queue.title()} not empty")
         count = channel.vhost.delete_queue(queue)
+    else:
+        channel.vhost.check_log(True)
     then = queue.cancel_consumers if queue is not None else None
     if not method.nowait:
         channel.answer(commands.Queue.DeleteOk(count), then)

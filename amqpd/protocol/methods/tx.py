@@ -24,6 +24,7 @@ def select(channel: Channel, method: commands.Tx.Select) -> None:
 def commit(channel: Channel, method: commands.Tx.Commit) -> None:
     """Publish what was held back, then settle; mandatory messages without a queue return before commit-ok."""
     transaction = _transaction_of(channel)
+    channel.vhost.check_log(transaction.is_durable())
     channel.transaction = Transaction()
     for publish in transaction.publishes:
         queues = [queue for queue in publish.queues if not queue.deleted]
