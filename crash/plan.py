@@ -1,0 +1,52 @@
+"""What happens in a round, all of it drawn from the round's seed."""
+
+from __future__ import annotations
+
+import enum
+import random
+from dataclasses import dataclass
+
+
+class Ending(enum.Enum):
+    """How a life ends."""
+
+    KILL = "SIGKILL under load"
+    TERMINATE = "SIGTERM under load"
+    KILL_QUIET = "SIGKILL after all answers"
+
+
+@dataclass(frozen=True)
+class Life:
+    """One start of the broker with load on it."""
+
+    duration_s: float
+    ending: Ending
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A round: lives with load, a start-up that is cut short after so many seconds or None, then the comparison."""
+
+    seed: int
+    lives: tuple[Life, ...]
+    start_killed_after_s: float | None
+
+    def __str__(self) -> str:
+        lives = ", ".join(f"{life.ending.value} after {life.duration_s:.2f} s" for life in self.lives)
+        killed = self.start_killed_after_s
+        return lives if killed is None else f"{lives}, start-up killed after {killed:.2f} s"
+
+
+def plan(seed: int) -> Plan:
+    """The round of this seed."""
+    chance = random.Random(f"plan {seed}")
+    lives = [_life(chance, 0.05, 1.5)]
+    if chance.random() < 0.2:
+        lives.append(_life(chance, 0.05, 0.4))
+    killed = chance.uniform(0.02, 0.5) if chance.random() < 0.2 else None
+    return Plan(seed, tuple(lives), killed)
+
+
+def _life(chance: random.Random, shortest_s: float, longest_s: float) -> Life:
+    ending = chance.choices(list(Ending), weights=(70, 15, 15))[0]
+    return Life(chance.uniform(shortest_s, longest_s), ending)
