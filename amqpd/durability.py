@@ -29,6 +29,7 @@ from amqpd.store.recovery import Definitions, Recovery
 from amqpd.store.segment import LogDamaged, UnknownFormat
 from amqpd.store.spill import Spill
 from amqpd.store.storage import Storage
+from amqpd.store.upgrade import upgrade
 from amqpd.wire.fields import Field, Table, encode_table
 
 LOG = "log"
@@ -110,6 +111,7 @@ class DataDirectory:
     def _replay(self, broker: Broker, users: Users, events: Events) -> None:
         storage = broker.storage
         recovery = Recovery(Replayed(broker, users), storage.indexes)
+        upgrade(self._files, str(self._path / LOG))
         self._log.replay(recovery)
         storage.last_queue_id = max(storage.last_queue_id, recovery.highest_queue_id)
         broker.restore_queues(recovery.finish(self._log))

@@ -65,7 +65,8 @@ def parser() -> argparse.ArgumentParser:
     result = _Parser(
         prog="amqpd",
         description="An AMQP 0-9-1 broker that RabbitMQ's clients use unchanged.",
-        epilog="Each option can also be set by the environment variable in brackets; the option wins.",
+        epilog="Each option can also be set by the environment variable in brackets; the option wins. "
+        "Another command looks into the log of a data directory, and repairs it: amqpd log --help",
         add_help=False,
         allow_abbrev=False,
     )
@@ -134,15 +135,29 @@ def run(settings: Settings) -> int:
         return _complain(str(error), EXIT_NOT_STARTED)
 
 
+def run_log(words: list[str]) -> int:
+    """Run `amqpd log`; the exit status."""
+    # imported late, as the broker is
+    from amqpd.cli.log import main as log_main
+
+    return log_main(words)
+
+
 def _complain(message: str, status: int) -> int:
     print("amqpd: " + " ".join(message.splitlines()), file=sys.stderr)
     return status
 
 
 def main(argv: list[str] | None = None) -> int:
-    """The exit status: 0 after a clean stop, 1 if the broker could not start, 2 for a bad option."""
+    """The exit status: 0 after a clean stop, 1 if the broker could not start, 2 for a bad option.
+
+    With "log" as the first word it is that of `amqpd log`.
+    """
+    words = sys.argv[1:] if argv is None else argv
+    if words[:1] == ["log"]:
+        return run_log(words[1:])
     try:
-        arguments = _parse(sys.argv[1:] if argv is None else argv)
+        arguments = _parse(words)
         if arguments.help:
             parser().print_help()
             return EXIT_OK
