@@ -20,11 +20,14 @@ from amqpd.store.records import (
     SNAPSHOT_DEFINITION,
     offset_of,
     position_of,
+    previous_size,
     record_size,
     segment_of,
+    segment_version,
 )
 from amqpd.store.recovery import Recovery
 from amqpd.store.segment import (
+    END_MISSING,
     NO_GROUP,
     GroupReader,
     LogDamaged,
@@ -55,8 +58,11 @@ class Walk:
     While the segment is being written to, what is damaged is told from what was not finished when it was read.
     """
 
-    def __init__(self, file: File, path: str, number: i64, is_last: bool, offset: i64) -> None:
-        """Begin at `offset`, where a group should be; `is_last` is a segment with none behind it. Raises OSError."""
+    def __init__(self, file: File, path: str, number: i64, is_last: bool, offset: i64, ends_at: i64) -> None:
+        """Begin at `offset`, where a group should be; `is_last` is a segment with none behind it.
+
+        `ends_at` is where it ends by what the next one says, or 0. Raises OSError.
+        """
         self.damage: Stretch | None = None
         """The damaged stretch that was stepped over; None if the step was to a group."""
         self.torn_bytes: i64 = 0
@@ -65,6 +71,7 @@ class Walk:
         self._path = path
         self._number = number
         self._is_last = is_last
+        self._ends_at = ends_at
         self._is_empty = offset == SEGMENT_HEADER_BYTES
         self.reader = self._reader_at(offset)
 
@@ -95,9 +102,11 @@ class Walk:
         self.reader = self._reader_at(following)
 
     def _step_to_end(self, start: i64, end: i64) -> bool:
-        if end > start:
-            self.damage = Stretch(self._path, start, end, NO_GROUP)
-            self.reader = self._reader_at(self.reader.file_size)
+        ends_at = max(end, self._ends_at)
+        self._ends_at = 0
+        if ends_at > start:
+            self.damage = Stretch(self._path, start, ends_at, NO_GROUP if end > start else END_MISSING)
+            self.reader = self._reader_at(max(self.reader.file_size, ends_at))
         elif self._is_empty:
             self.damage = Stretch(self._path, start, end, "there is no group in it")
         self._is_empty = False
@@ -237,7 +246,8 @@ class Inspector:
             for index, number in enumerate(numbers):
                 if index:
                     self._miss(numbers[index - 1] + 1, number)
-                self._read(opened[number], number, number == numbers[-1])
+                ends_at = told_end(opened.get(number + 1), number + 1)
+                self._read(opened[number], number, number == numbers[-1], ends_at)
         finally:
             for file in opened.values():
                 file.close()
@@ -272,7 +282,7 @@ class Inspector:
         self._recovery.segment(position_of(start, 0))
         self._recovery.gap(position_of(start, SEGMENT_HEADER_BYTES))
 
-    def _read(self, file: File, number: int, is_last: bool) -> None:
+    def _read(self, file: File, number: int, is_last: bool, ends_at: i64) -> None:
         path = segment_path(self._directory, number)
         figures = SegmentFigures(path, number)
         figures.file_bytes = file.size()
@@ -285,7 +295,7 @@ class Inspector:
         if damage is not None:
             self._found.damages.append(damage)
         self._recovery.segment(position_of(number, 0))
-        self._read_groups(Walk(file, path, number, is_last, SEGMENT_HEADER_BYTES), figures)
+        self._read_groups(Walk(file, path, number, is_last, SEGMENT_HEADER_BYTES, ends_at), figures)
 
     def _read_groups(self, walk: Walk, figures: SegmentFigures) -> None:
         counting = Counting(figures, self._recovery)
@@ -302,6 +312,12 @@ class Inspector:
             self._found.torn = Stretch(
                 figures.path, start, start + walk.torn_bytes, "the last group was not finished"
             )
+
+
+def told_end(next_file: File | None, next_number: i64) -> i64:
+    """Where a segment ends by the header of the next one; 0 if there is none, or it does not say. Raises OSError."""
+    header = next_file.read(0, SEGMENT_HEADER_BYTES) if next_file is not None else b""
+    return previous_size(header) if segment_version(header, next_number) else 0
 
 
 def damaged_header(file: File, path: str, number: i64) -> Stretch | None:

@@ -7,7 +7,7 @@ from typing import Final, final
 from mypy_extensions import i64
 
 from amqpd.store.api import CannotRead, Group, Log, Replay
-from amqpd.store.files import Files
+from amqpd.store.files import File, Files
 from amqpd.store.records import (
     DEFINITION,
     FILLER,
@@ -23,10 +23,12 @@ from amqpd.store.records import (
     check_record,
     offset_of,
     position_of,
+    previous_size,
     record_size,
     segment_of,
 )
 from amqpd.store.segment import (
+    END_MISSING,
     NO_GROUP,
     GroupReader,
     LogDamaged,
@@ -103,9 +105,9 @@ class SegmentLog(Log):
                 segments[-1].close()
             self._growing = True
             number = self._first_number + len(segments)
-            segments.append(
-                Segment(self._files, self._directory, number, SEGMENT_HEADER_BYTES, self._is_durable)
-            )
+            before: i64 = segments[-1].size if segments else 0
+            size = SEGMENT_HEADER_BYTES
+            segments.append(Segment(self._files, self._directory, number, size, self._is_durable, before))
             self._total += SEGMENT_HEADER_BYTES
         return SegmentGroup(segments[-1], written_ms, segments[-1].size == SEGMENT_HEADER_BYTES)
 
@@ -240,6 +242,7 @@ class SegmentLog(Log):
                     self._remove_torn(segment, file.size())
                     return False
                 raise
+            self._check_before(file)
             replay.segment(position_of(segment.number, 0))
             reader = GroupReader(file, segment.number, True)
             while reader.next():
@@ -252,6 +255,13 @@ class SegmentLog(Log):
         finally:
             segment.close()
         return True
+
+    def _check_before(self, file: File) -> None:
+        """Raise LogDamaged if the segment before is shorter than the header of this one says."""
+        if self._segments:
+            before = self._segments[-1]
+            if before.size < previous_size(file.read(0, SEGMENT_HEADER_BYTES)):
+                raise LogDamaged(before.path, before.size, END_MISSING)
 
     def _judge_end(self, segment: Segment, reader: GroupReader, is_last: bool) -> None:
         """The groups have ended: in peace, torn off at the end of the log, or because something is damaged."""

@@ -88,9 +88,9 @@ def offset_of(position: i64) -> i64:
 # Segments and groups
 
 
-def segment_header(number: i64) -> bytes:
-    """Magic, format version, CRC of the version and what follows, segment number, and eight bytes of nothing."""
-    rest = int(number).to_bytes(8, "little") + bytes(8)
+def segment_header(number: i64, previous_size: i64 = 0) -> bytes:
+    """Magic, format version, CRC of the version and what follows, segment number, size of the segment before."""
+    rest = int(number).to_bytes(8, "little") + int(previous_size).to_bytes(8, "little")
     version = FORMAT_VERSION.to_bytes(4, "little")
     return SEGMENT_MAGIC + version + zlib.crc32(rest, zlib.crc32(version)).to_bytes(4, "little") + rest
 
@@ -103,6 +103,11 @@ def segment_version(data: bytes, number: i64) -> int:
     if crc != int.from_bytes(data[12:16], "little") or int.from_bytes(data[16:24], "little") != number:
         return 0
     return int.from_bytes(data[8:12], "little")
+
+
+def previous_size(data: bytes) -> i64:
+    """How large the segment before is, by the header of a segment; 0 if that does not say."""
+    return read_i64_le(data, 24)
 
 
 def group_header(position: i64, written_ms: i64, records: list[Octets]) -> bytes:
@@ -289,9 +294,27 @@ def check_record(data: bytes, at: i64, end: i64) -> i64:
     record_type: i64 = data[at + 4]
     least: i64 = RECORD_HEAD_BYTES
     if record_type == MESSAGE:
-        least = MESSAGE_HEAD_BYTES
+        least = MESSAGE_HEAD_BYTES + HOLDER_BYTES
     elif record_type in (PROGRESS, SNAPSHOT_PROGRESS):
         least = PROGRESS_HEAD_BYTES
     if size < least or size > end - at:
         raise RecordDamaged(f"a record of type {record_type} has {size} bytes where {end - at} are left")
+    if least != RECORD_HEAD_BYTES:
+        _check_inside(data, at, size, record_type)
     return record_type
+
+
+def _check_inside(data: bytes, at: i64, size: i64, record_type: i64) -> None:
+    """Raise RecordDamaged unless what the record says of its parts fits its size."""
+    if record_type == MESSAGE:
+        address_bytes: i64 = i64(read_i16_le(data, at + 6)) & 0xFFFF
+        header_bytes: i64 = i64(read_i32_le(data, at + 12)) & OFFSET_MASK
+        fits = holder_count(data, at) > 0
+        fits = fits and content_start(data, at) - at + address_bytes + header_bytes <= size
+    else:
+        ranges: i64 = i64(read_i32_le(data, at + 21)) & OFFSET_MASK
+        fits = PROGRESS_HEAD_BYTES + ranges * RANGE_BYTES == size
+    if not fits:
+        raise RecordDamaged(
+            f"a record of type {record_type} has {size} bytes, which do not fit what it holds"
+        )

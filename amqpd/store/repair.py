@@ -7,7 +7,7 @@ from typing import Final, final
 from mypy_extensions import i64
 
 from amqpd.store.files import File, Files
-from amqpd.store.inspection import Stretch, Walk, damaged_header
+from amqpd.store.inspection import Stretch, Walk, damaged_header, told_end
 from amqpd.store.records import (
     FILLER_MIN_BYTES,
     SEGMENT_HEADER_BYTES,
@@ -82,12 +82,24 @@ class Repair:
             finally:
                 file.close()
 
+    def _told_end(self, number: i64) -> i64:
+        """Where a segment ends by what the next one says, or 0."""
+        path = segment_path(self._directory, number + 1)
+        if number + 1 not in numbers_there(self._files, self._directory):
+            return 0
+        file = self._files.open(path, False)
+        try:
+            return told_end(file, number + 1)
+        finally:
+            file.close()
+
     def _replace_missing(self, number: i64) -> None:
+        size = max(self._told_end(number) - SEGMENT_HEADER_BYTES, FILLER_MIN_BYTES)
         path = segment_path(self._directory, number)
         file = self._files.create(path)
         try:
             start = position_of(number, SEGMENT_HEADER_BYTES)
-            file.write(0, [segment_header(number), filler(start, FILLER_MIN_BYTES)], True)
+            file.write(0, [segment_header(number), filler(start, size)], True)
         finally:
             file.close()
         self._files.sync_directory(self._directory)
@@ -95,6 +107,7 @@ class Repair:
 
     def _mend(self, number: i64, is_last: bool) -> None:
         path = segment_path(self._directory, number)
+        ends_at = self._told_end(number)
         file = self._files.open(path, True)
         try:
             damage = damaged_header(file, path, number)
@@ -105,17 +118,17 @@ class Repair:
                 copy = self._copy(file, number, damage)
                 file.write(0, [segment_header(number)], True)
                 self._done.append(SetAside(damage, copy))
-            self._mend_groups(file, path, number, is_last)
+            self._mend_groups(file, path, number, is_last, ends_at)
         finally:
             file.close()
 
-    def _mend_groups(self, file: File, path: str, number: i64, is_last: bool) -> None:
-        walk = Walk(file, path, number, is_last, SEGMENT_HEADER_BYTES)
+    def _mend_groups(self, file: File, path: str, number: i64, is_last: bool, ends_at: i64) -> None:
+        walk = Walk(file, path, number, is_last, SEGMENT_HEADER_BYTES, ends_at)
         while walk.next():
             damage = walk.damage
             if damage is not None:
                 end = self._fill(file, number, damage)
-                walk = Walk(file, path, number, is_last, end)
+                walk = Walk(file, path, number, is_last, end, ends_at)
 
     def _fill(self, file: File, number: i64, damage: Stretch) -> i64:
         """Let a filler stand where the damage is; where it ends."""

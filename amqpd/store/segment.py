@@ -32,6 +32,7 @@ SMALL_GROUP_BYTES: Final = 65536
 ZEROS_AHEAD: Final = bytes(1 << 20)
 """Written ahead of small groups: on most file systems a write that does not let the file grow is on disk sooner."""
 
+END_MISSING: Final = "what it ended with is missing"
 NO_GROUP: Final = "what should be a group is none, or its CRC is wrong"
 
 
@@ -62,7 +63,16 @@ class UnknownFormat(Exception):
 class Segment:
     """A segment and its file, which is created with the first group; sizes in bytes."""
 
-    def __init__(self, files: Files, directory: str, number: i64, size: i64, durable: bool = True) -> None:
+    def __init__(
+        self,
+        files: Files,
+        directory: str,
+        number: i64,
+        size: i64,
+        durable: bool = True,
+        previous_size: i64 = 0,
+    ) -> None:
+        """`previous_size` is that of the segment before, which the header of a new one tells; 0 if there is none."""
         self.number = number
         self.path = segment_path(directory, number)
         self.size = size
@@ -72,6 +82,7 @@ class Segment:
         self._files = files
         self._directory = directory
         self._durable = durable
+        self._previous_size = previous_size
         self._file: File | None = None
         self._length: i64 = size
         """How far the file reaches: zeros may have been written ahead."""
@@ -86,7 +97,7 @@ class Segment:
         if file is None:
             file = self._files.create(self.path)
             self._file = file
-            data.insert(0, segment_header(self.number))
+            data.insert(0, segment_header(self.number, self._previous_size))
             file.write(0, data, self._durable)
             if self._durable:
                 self._files.sync_directory(self._directory)

@@ -162,7 +162,7 @@ class Storage:
         self._events.tell("error", "messages can't be spilled to disk", {"error": error})
 
     def page_in(self, index: QueueIndex, paged: list[PagedMessage]) -> list[Message]:
-        """The messages themselves, in memory again. Raises CannotRead, and then all is as it was."""
+        """Take the first of what is paged into memory again. Raises CannotRead, and then all is as it was."""
         messages: list[Message] = []
         data = b""
         base: i64 = -1
@@ -178,6 +178,7 @@ class Storage:
             messages.append(read_message(data, at))
         for number, wanted in enumerate(paged):
             self._came_in(index, wanted, messages[number])
+        index.paged.drop(len(paged))
         self._trim_spill()
         return messages
 

@@ -105,7 +105,6 @@ class Backlog(Pageable):
     def _read_head(self) -> None:
         paged = self._index.paged.first(READ_AT_ONCE_MESSAGES, READ_AT_ONCE_BYTES)
         messages = self._storage.page_in(self._index, paged)
-        self._index.paged.drop(len(paged))
         for number, message in enumerate(messages):
             self._head.append((paged[number].queue_position, message))
             self.resident_bytes += message.body_size + MESSAGE_OVERHEAD_BYTES
