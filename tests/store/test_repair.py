@@ -19,7 +19,7 @@ from amqpd.store.records import (
     read_message,
 )
 from amqpd.store.repair import CannotSetAside, Repair, SetAside
-from amqpd.store.segment import GroupReader, UnknownFormat, numbers_there, segment_path
+from amqpd.store.segment import END_MISSING, GroupReader, UnknownFormat, numbers_there, segment_path
 from amqpd.testing.durable import DurableBroker
 from amqpd.testing.files import FailingFiles, MemoryFiles
 from amqpd.wire.properties import Properties
@@ -243,6 +243,20 @@ def test_a_segment_that_was_cut_in_its_last_group_keeps_the_others():
         assert messages(DurableBroker(files)) == [body for body in MESSAGES if body not in lost]
 
 
+@pytest.mark.parametrize("zeros", [False, True])
+def test_a_segment_that_lost_whole_groups_at_its_end_is_refused_and_filled(zeros: bool):
+    number = NUMBERS[1]
+    start, end, lost = GROUPS[number][-1]
+    files = SOUND.process_death()
+    cut(files, number, start)
+    if zeros:
+        put(files, number, start, bytes(end - start))
+    assert f"is damaged at offset {start}: {END_MISSING}" in refusal(files)
+    (done,) = set_aside(files)
+    assert (done.stretch.offset, done.stretch.reason) == (start, END_MISSING)
+    assert messages(DurableBroker(files)) == [body for body in MESSAGES if body not in lost]
+
+
 def test_a_stretch_that_is_too_short_for_a_filler_takes_the_next_group_with_it():
     number = NUMBERS[1]
     files = SOUND.process_death()
@@ -262,8 +276,9 @@ def test_a_stretch_that_is_too_short_for_a_filler_takes_the_next_group_with_it()
         moved + group_header(position_of(number, short), written_ms, [records]) + records,
     )
     assert f"is damaged at offset {start}" in refusal(files)
-    (done,) = set_aside(files)
+    done, missing = set_aside(files)
     assert (done.stretch.offset, done.stretch.end) == (start, end + len(moved))
+    assert (missing.stretch.offset, missing.stretch.reason) == (end + len(moved), END_MISSING)
     gone = [body for each in GROUPS[number][1:] for body in each[2]] + lost
     assert messages(DurableBroker(files)) == [body for body in MESSAGES if body not in gone]
 

@@ -1,0 +1,153 @@
+"""PagedMessages against a list."""
+
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from amqpd.store.paged import CHUNK_MESSAGES, PagedMessage, PagedMessages
+
+SHARE_MAX = (1 << 32) - 1
+ALL = 1 << 62
+
+Row = tuple[int, int, int]
+
+
+def row(paged: PagedMessage) -> Row:
+    return int(paged.queue_position), int(paged.log_position), int(paged.share)
+
+
+def rows(paged: PagedMessages) -> list[Row]:
+    return [row(each) for each in paged.first(ALL, ALL)]
+
+
+def filled(model: list[Row]) -> PagedMessages:
+    paged = PagedMessages()
+    for each in model:
+        paged.append(*each)
+    return paged
+
+
+def numbered(count: int, start: int = 0) -> list[Row]:
+    return [(start + number, 1000 + 7 * number, number % 5) for number in range(count)]
+
+
+GAPS = st.one_of(
+    st.integers(1, 3),
+    st.integers(1, 1 << 34),
+    st.sampled_from([(1 << 31) - 1, 1 << 31, (1 << 31) + 1, 1 << 32, (1 << 32) + 1]),
+)
+LOG_POSITIONS = st.integers(1, (1 << 62) - 1)
+SHARES = st.one_of(st.integers(0, 1000), st.sampled_from([SHARE_MAX, SHARE_MAX - 1, 1 << 31, (1 << 31) - 1]))
+APPEND = st.tuples(st.just("append"), st.lists(st.tuples(GAPS, LOG_POSITIONS, SHARES), max_size=6))
+DROP = st.tuples(st.just("drop"), st.integers(0, 8))
+MOVE = st.tuples(st.just("move"), st.tuples(st.integers(0, 1000), LOG_POSITIONS, SHARES))
+FIRST = st.tuples(st.just("first"), st.tuples(st.integers(1, 8), st.integers(0, 3000)))
+
+
+def first_of(model: list[Row], messages_max: int, bytes_max: int) -> list[Row]:
+    """What `first` promises: one if there is one, and no more than either bound allows."""
+    found = model[:1]
+    for each in model[1:messages_max]:
+        if sum(share for _, _, share in found) + each[2] > bytes_max:
+            break
+        found.append(each)
+    return found
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.lists(st.one_of(APPEND, DROP, MOVE, FIRST), max_size=30))
+@example([("append", [(1, 1, 1), (1 << 31, 2, 2)]), ("drop", 1), ("append", [(1, 3, 3)]), ("drop", 8)])
+def test_it_is_a_list_whose_front_goes(steps: list[tuple[str, object]]):
+    paged = PagedMessages()
+    model: list[Row] = []
+    gone: list[int] = []
+    end = -1
+    for action, value in steps:
+        if action == "append":
+            for gap, log_position, share in value:  # type: ignore[attr-defined]
+                end += gap
+                model.append((end, log_position, share))
+                paged.append(end, log_position, share)
+        elif action == "drop":
+            count = min(value, len(model))  # type: ignore[call-overload]
+            gone += [each[0] for each in model[:count]]
+            del model[:count]
+            paged.drop(count)
+        elif action == "move" and model:
+            seed, log_position, share = value  # type: ignore[misc]
+            moved = seed % len(model)
+            model[moved] = (model[moved][0], log_position, share)
+            paged.move(*model[moved])
+        elif action == "first":
+            messages_max, bytes_max = value  # type: ignore[misc]
+            found = paged.first(messages_max, bytes_max)
+            assert [row(each) for each in found] == first_of(model, messages_max, bytes_max)
+        assert paged.count == len(model)
+        assert rows(paged) == model
+        assert not model or paged.first_queue_position() == model[0][0]
+    for each in model:
+        found_one = paged.find(each[0])
+        assert found_one is not None and row(found_one) == each
+    there = {each[0] for each in model}
+    neighbours = [position + step for position in (*there, *gone, end) for step in (-1, 0, 1)]
+    assert [position for position in neighbours if position not in there and paged.find(position)] == []
+
+
+def test_an_empty_one_finds_nothing():
+    paged = PagedMessages()
+    assert paged.find(0) is None
+    assert rows(paged) == []
+    paged.drop(0)
+    assert paged.count == 0
+
+
+def test_what_was_dropped_is_not_found_any_more_at_the_borders_of_chunks():
+    model = numbered(3 * CHUNK_MESSAGES)
+    for dropped in (1, CHUNK_MESSAGES - 1, CHUNK_MESSAGES, CHUNK_MESSAGES + 1, 2 * CHUNK_MESSAGES):
+        paged = filled(model)
+        paged.drop(dropped)
+        found = [position for position in range(3 * CHUNK_MESSAGES) if paged.find(position) is not None]
+        assert found == list(range(dropped, 3 * CHUNK_MESSAGES))
+        assert paged.first_queue_position() == dropped
+        assert rows(paged) == model[dropped:]
+
+
+def test_first_reads_over_the_border_of_a_chunk():
+    model = numbered(CHUNK_MESSAGES + 10)
+    paged = filled(model)
+    paged.drop(CHUNK_MESSAGES - 2)
+    assert [row(each) for each in paged.first(5, ALL)] == model[CHUNK_MESSAGES - 2 : CHUNK_MESSAGES + 3]
+
+
+def test_a_message_at_the_border_of_a_chunk_can_be_moved():
+    model = numbered(2 * CHUNK_MESSAGES + 1)
+    paged = filled(model)
+    for position in (0, CHUNK_MESSAGES - 1, CHUNK_MESSAGES, 2 * CHUNK_MESSAGES - 1, 2 * CHUNK_MESSAGES):
+        model[position] = (position, 5_000_000 + position, SHARE_MAX)
+        paged.move(*model[position])
+    assert rows(paged) == model
+
+
+def test_it_goes_on_after_it_was_emptied():
+    paged = filled(numbered(CHUNK_MESSAGES))
+    paged.drop(CHUNK_MESSAGES)
+    assert (int(paged.count), rows(paged), paged.find(0)) == (0, [], None)
+    more = numbered(3, 1 << 40)
+    for each in more:
+        paged.append(*each)
+    assert rows(paged) == more
+    assert paged.find(CHUNK_MESSAGES) is None
+
+
+def test_it_stays_right_when_far_more_goes_through_it_than_is_ever_in_it():
+    """Every message is a chunk of its own, and used-up chunks are thrown away in lots."""
+    distance = 1 << 31
+    paged = PagedMessages()
+    for number in range(3000):
+        paged.append(number * distance, number + 1, 1)
+        if number >= 3:
+            assert paged.first_queue_position() == (number - 3) * distance
+            paged.drop(1)
+            assert paged.find((number - 3) * distance) is None
+            oldest = paged.find((number - 2) * distance)
+            assert oldest is not None and oldest.log_position == number - 1
+    assert rows(paged) == [(number * distance, number + 1, 1) for number in range(2997, 3000)]
