@@ -21,6 +21,7 @@ from pika.exceptions import AMQPError, ChannelClosedByBroker
 from interop.broker import Broker
 from interop.names import Names
 from interop.restarting import AFTER_THE_CONFIRMS_S
+from interop.storm import connected
 from interop.waiting import pump_until
 from interop.wire import Wire, content
 
@@ -519,14 +520,7 @@ def transactions(scene: Scene) -> None:
 def amqpstorm_messages(scene: Scene) -> None:
     broker = scene.broker
     with (
-        amqpstorm.Connection(
-            broker.host,
-            broker.username,
-            broker.password,
-            port=broker.port,
-            virtual_host=broker.virtual_host,
-            timeout=10,
-        ) as connection,
+        connected(broker) as connection,
         connection.channel() as channel,
     ):
         channel.confirm_deliveries()

@@ -7,18 +7,12 @@ import pytest
 
 from interop.broker import Broker
 from interop.names import Names
+from interop.storm import connected
 
 
 @pytest.fixture
 def storm(broker: Broker, names: Names) -> Iterator[amqpstorm.Connection]:
-    with amqpstorm.Connection(
-        broker.host,
-        broker.username,
-        broker.password,
-        port=broker.port,
-        virtual_host=broker.virtual_host,
-        timeout=10,
-    ) as connection:
+    with connected(broker) as connection:
         yield connection
 
 

@@ -24,6 +24,7 @@ from interop.scene import (
     numbers,
     set_up,
 )
+from interop.storm import connected
 from interop.waiting import run_async
 from interop.wire import Wire
 
@@ -347,14 +348,7 @@ def test_every_property_and_every_type_of_header_comes_back_bit_for_bit(scene: S
 def test_what_amqpstorm_published_is_kept(scene: Scene) -> None:
     broker = scene.broker
     with (
-        amqpstorm.Connection(
-            broker.host,
-            broker.username,
-            broker.password,
-            port=broker.port,
-            virtual_host=broker.virtual_host,
-            timeout=10,
-        ) as connection,
+        connected(broker) as connection,
         connection.channel() as channel,
     ):
         message = channel.basic.get(scene("amqpstorm"), no_ack=True)

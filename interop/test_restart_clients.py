@@ -13,6 +13,7 @@ from pika.exceptions import ConnectionClosedByBroker
 from interop.broker import RESTART, Broker, Server
 from interop.names import Names
 from interop.restarting import AFTER_THE_CONFIRMS_S, killed, restart, stopped
+from interop.storm import connected
 from interop.waiting import run_async
 
 SHUTDOWN = "CONNECTION_FORCED - broker forced connection closure with reason 'shutdown'"
@@ -22,14 +23,7 @@ ROBUST_LIMIT_S = 60.0
 @pytest.mark.restarts(RESTART)
 def test_a_stop_closes_connections_with_320_shutdown(server: Server) -> None:
     connection = pika.BlockingConnection(pika.URLParameters(server.broker.url))
-    storm = amqpstorm.Connection(
-        server.broker.host,
-        server.broker.username,
-        server.broker.password,
-        port=server.broker.port,
-        virtual_host=server.broker.virtual_host,
-        timeout=10,
-    )
+    storm = connected(server.broker)
     server.restart()
     with pytest.raises(ConnectionClosedByBroker) as caught:
         connection.process_data_events(time_limit=5)

@@ -23,7 +23,7 @@ HEAD_BYTES: Final = 262144
 PAGED_AT_ONCE_BYTES: Final = 4194304
 """No more is given back in one go: it takes time."""
 
-ASKED_AT_ONCE: Final = 4
+ASKED_AT_ONCE: Final = 64
 
 
 @mypyc_attr(allow_interpreted_subclasses=True)
@@ -57,6 +57,7 @@ class MemoryBudget:
     def report(self, owner: Pageable) -> None:
         """It has grown; if there is too much now, some is paged out."""
         self._reported[owner] = None
+        owner.reports_at_bytes = owner.resident_bytes + REPORTED_BYTES
         self._update(owner)
         if self.resident_bytes > self._asks_at_bytes:
             self._relieve(owner)
@@ -72,17 +73,15 @@ class MemoryBudget:
     def _update(self, owner: Pageable) -> None:
         self.resident_bytes += owner.resident_bytes - owner.reported_bytes
         owner.reported_bytes = owner.resident_bytes
-        owner.reports_at_bytes = owner.resident_bytes + REPORTED_BYTES
 
     def _relieve(self, owner: Pageable) -> None:
-        """Ask the largest, and if they have nothing to give, the one that has just grown."""
+        """Ask the largest in turn, and if they have nothing to give, the one that has just grown."""
         for each in list(self._reported):
             self._update(each)
             if not each.reported_bytes:
                 self.remove(each)
-        if self.resident_bytes > self.limit_bytes:
-            for asked in heapq.nlargest(ASKED_AT_ONCE, self._reported, key=_reported_bytes):
-                self._ask(asked, HEAD_BYTES if asked.reported_bytes > LARGE_BYTES else 0)
+        for asked in heapq.nlargest(ASKED_AT_ONCE, self._reported, key=_reported_bytes):
+            self._ask(asked, HEAD_BYTES if asked.reported_bytes > LARGE_BYTES else 0)
         self._ask(owner, 0)
         self._asks_at_bytes = self.limit_bytes
         if self.resident_bytes > self.limit_bytes:
@@ -90,8 +89,10 @@ class MemoryBudget:
             self._asks_at_bytes = self.resident_bytes + self.limit_bytes // 64
 
     def _ask(self, owner: Pageable, keep_bytes: i64) -> None:
-        if self.resident_bytes > self.limit_bytes:
+        """Let it page out, unless there is room again, and a little more."""
+        if self.resident_bytes > self.limit_bytes - self.limit_bytes // 16:
             owner.page_out(keep_bytes)
+            owner.reports_at_bytes = owner.resident_bytes + REPORTED_BYTES
             self._update(owner)
 
 

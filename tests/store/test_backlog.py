@@ -2,6 +2,7 @@
 
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from pamqp import commands
 
 from amqpd.broker.definitions import QueueDeclared
 from amqpd.broker.queues.backlog import Backlog
@@ -11,6 +12,7 @@ from amqpd.message import Message
 from amqpd.store.budget import MESSAGE_OVERHEAD_BYTES, REPORTED_BYTES
 from amqpd.testing import DurableBroker
 from amqpd.testing.sink import message_of
+from amqpd.wire.properties import Properties
 
 MANY = st.integers(0, 1000)
 
@@ -242,6 +244,13 @@ QUEUE_STEPS = st.one_of(
 
 @settings(max_examples=150, deadline=None)
 @given(st.lists(QUEUE_STEPS, max_size=40))
+@example(
+    [
+        ("publish", ["durable"], 1, 20, False),
+        ("publish", ["durable", "other", "transient"], 4, 9000, True),
+        ("get", "transient", 1),
+    ]
+)
 def test_queues_that_share_messages_are_lists_wherever_these_are(steps: list[tuple[object, ...]]):
     model = QueuesModel()
     for action, *values in steps:
@@ -254,6 +263,21 @@ def test_queues_that_share_messages_are_lists_wherever_these_are(steps: list[tup
             getattr(model, str(action))(*values)
         model.check()
     model.finish()
+
+
+def test_what_was_purged_while_it_was_not_in_memory_is_not_there_after_a_kill():
+    broker = DurableBroker(memory_bytes=2000)
+    peer = broker.connect()
+    peer.call(1, commands.Queue.Declare(queue="q", durable=True))
+    for number in range(20):
+        peer.publish(1, "", "q", body_of(number, 9000), Properties(delivery_mode=2))
+    assert broker.broker.vhosts["/"].queues["q"].index.paged.count > 10
+    assert peer.call(1, commands.Queue.Purge(queue="q")).message_count == 20
+    peer.publish(1, "", "q", body_of(20, 9000), Properties(delivery_mode=2))
+    after = broker.kill().broker.vhosts["/"].queues["q"]
+    found = after.get()
+    assert found is not None and number_of(found[0]) == 20
+    assert after.ready() == 0
 
 
 # Memory

@@ -1,5 +1,7 @@
 """PagedMessages against a list."""
 
+from typing import Any
+
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
@@ -56,29 +58,29 @@ def first_of(model: list[Row], messages_max: int, bytes_max: int) -> list[Row]:
 @settings(max_examples=150, deadline=None)
 @given(st.lists(st.one_of(APPEND, DROP, MOVE, FIRST), max_size=30))
 @example([("append", [(1, 1, 1), (1 << 31, 2, 2)]), ("drop", 1), ("append", [(1, 3, 3)]), ("drop", 8)])
-def test_it_is_a_list_whose_front_goes(steps: list[tuple[str, object]]):
+def test_it_is_a_list_whose_front_goes(steps: list[tuple[str, Any]]):
     paged = PagedMessages()
     model: list[Row] = []
     gone: list[int] = []
     end = -1
     for action, value in steps:
         if action == "append":
-            for gap, log_position, share in value:  # type: ignore[attr-defined]
+            for gap, log_position, share in value:
                 end += gap
                 model.append((end, log_position, share))
                 paged.append(end, log_position, share)
         elif action == "drop":
-            count = min(value, len(model))  # type: ignore[call-overload]
+            count = min(value, len(model))
             gone += [each[0] for each in model[:count]]
             del model[:count]
             paged.drop(count)
         elif action == "move" and model:
-            seed, log_position, share = value  # type: ignore[misc]
+            seed, log_position, share = value
             moved = seed % len(model)
             model[moved] = (model[moved][0], log_position, share)
             paged.move(*model[moved])
         elif action == "first":
-            messages_max, bytes_max = value  # type: ignore[misc]
+            messages_max, bytes_max = value
             found = paged.first(messages_max, bytes_max)
             assert [row(each) for each in found] == first_of(model, messages_max, bytes_max)
         assert paged.count == len(model)

@@ -77,6 +77,8 @@ class Backlog(Pageable):
         heapq.heappush(self._returned, (position, message))
         self.count += 1
         self.resident_bytes += message.body_size + MESSAGE_OVERHEAD_BYTES
+        if self.resident_bytes > self.reports_at_bytes:
+            self._budget.report(self)
 
     def take(self) -> Message:
         """Take the first message, of which there must be one; `position` and `redelivered` tell about it.
