@@ -34,7 +34,7 @@ class Backlog(Pageable):
         self.count: i64 = 0
         """How many messages are ready."""
         self.end: i64 = 0
-        """The position of the next message to arrive."""
+        """The position of the next message to arrive; one that goes past the empty backlog takes it as well."""
         self.position: i64 = 0
         """Of the message that was taken last."""
         self.redelivered = False
@@ -56,12 +56,6 @@ class Backlog(Pageable):
         self.count = self._index.paged.count
         self._before_fresh = self._index.paged.count
         self._delivered_before = self._index.delivered
-
-    def skip(self) -> i64:
-        """The position of a message that goes past the empty backlog, straight to a consumer."""
-        position = self.end
-        self.end = position + 1
-        return position
 
     def append(self, message: Message) -> None:
         """Add a message at `end`."""

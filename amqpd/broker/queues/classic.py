@@ -104,20 +104,24 @@ class Queue(Destination):
         True if consumers have fallen so far behind that the publisher had better wait a little.
         """
         backlog = self._backlog
-        journal = self._journal if message.persistent else None
+        is_logged = message.persistent and self._journal is not None
         if not backlog.count:
             consumer = self._ring.next()
             if consumer is not None:
                 position = backlog.end
-                if journal is not None and not consumer.no_ack:
-                    journal.add(message, self.index, position)
-                backlog.skip()
+                if is_logged and not consumer.no_ack:
+                    self._log_arrival(message, position)
+                backlog.end = position + 1
                 self._hand(consumer, message, position, False)
                 return False
-        if journal is not None:
-            journal.add(message, self.index, backlog.end)
+        if is_logged:
+            self._log_arrival(message, backlog.end)
         backlog.append(message)
         return backlog.count > RUNS_AHEAD_MESSAGES and len(self.consumers) > 0
+
+    def _log_arrival(self, message: Message, position: i64) -> None:
+        if self._journal is not None:
+            self._journal.add(message, self.index, position)
 
     def get(self) -> tuple[Message, int, bool] | None:
         """Take the first ready message: the message, its position, and whether it was delivered before.
