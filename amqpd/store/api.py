@@ -152,6 +152,10 @@ class Log:
         """Segments that end before this position, or there, are not needed: they go when the next group is durable."""
         raise NotImplementedError
 
+    def has_leftovers(self) -> bool:
+        """Whether something that was cut waits for the next group, to go with it."""
+        return False
+
     def close(self) -> None:
         """Give everything back; nothing more is written or read."""
         raise NotImplementedError

@@ -236,15 +236,16 @@ class Journal:
         self._write_arrivals(group)
         self._write_progress(group)
         self._reclaim(group)
-        if group.is_empty():
+        if group.is_empty() and not self.log.has_leftovers():
+            # Nothing was moved, so that what was worked through may go without a group.
+            self._reclaimer.wrote()
+            self._keep_reclaiming()
             for waiter in waiters:
                 waiter.durable()
             return None
         group.waiters = waiters
         self.log.append(group)
         self._in_flight = group
-        if self._reclaims and self._reclaimer.is_busy():
-            self._wake(False)
         return group
 
     def wrote(self, group: Group) -> None:
@@ -253,8 +254,14 @@ class Journal:
         self._definitions_in_flight = False
         self.log.wrote(group)
         self._reclaimer.wrote()
+        self._keep_reclaiming()
         for waiter in group.waiters:
             waiter.durable()
+
+    def _keep_reclaiming(self) -> None:
+        """Also when nothing else happens: the log should not stay as long as it was at its busiest."""
+        if self._reclaims and (self._reclaimer.is_busy() or self.log.wants_cut() or self.log.has_leftovers()):
+            self._wake(False)
 
     def fail(self, group: Group, error: Exception) -> None:
         """Writing went wrong: what is on disk is not known, so nothing is written any more."""

@@ -193,6 +193,9 @@ class SegmentLog(Log):
                 self._opened.remove(segment)
             self._unneeded.append(segment)
 
+    def has_leftovers(self) -> bool:
+        return len(self._unneeded) > 0
+
     def remove_dead(self) -> None:
         """Delete the segments at the front of which nothing is needed; of a log that is not durable. Raises OSError."""
         while len(self._segments) > 1 and self._segments[0].live == 0:

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from pamqp import commands
 
-from amqpd.store.log import SegmentGroup
+from amqpd.store.log import SegmentGroup, SegmentLog
 from amqpd.testing import Content, DurableBroker, Peer
 from amqpd.wire.properties import Properties
 
@@ -221,3 +221,25 @@ def test_the_spill_stays_in_proportion_to_what_it_keeps(durable: bool):
     assert drained(peer, "fast") == waiting
     publish(peer, "slow", 1, size, Properties())
     assert disk.used() <= 2 * SEGMENT_BYTES
+
+
+def test_a_log_that_is_left_alone_gets_short_by_itself():
+    broker = DurableBroker(segment_bytes=1_000_000)
+    peer = broker.connect()
+    for name in ("kept", "gone"):
+        peer.call(1, commands.Queue.Declare(queue=name, durable=True))
+    for number in range(400):
+        # long stretches of the log in which nothing is alive
+        name = "gone" if number % 100 else "kept"
+        peer.publish(1, "", name, body_of(number, 10_000), PERSISTENT)
+    log = broker.journal.log
+    assert isinstance(log, SegmentLog)
+    assert log.sizes()[0] > 4_000_000
+    peer.call(1, commands.Queue.Purge(queue="gone"))
+    total, live = log.sizes()
+    assert live < 50_000
+    assert total <= 2 * live + 1_000_000
+    assert Disk(broker, "/data/log").used() <= total
+    peer = broker.kill().connect()
+    peer.call(1, commands.Basic.Consume(queue="kept", no_ack=True))
+    assert numbers(peer.contents(1)) == [0, 100, 200, 300]
