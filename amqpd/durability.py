@@ -193,7 +193,7 @@ class Replayed(Definitions):
         vhost = self._broker.add_vhost(words(table, "vhost"))
         if isinstance(definition, QueueDeclared):
             queue = vhost.queues.get(definition.queue)
-            if queue is not None and queue.index.id != definition.queue_id:
+            if queue is not None and queue.id != definition.queue_id:
                 vhost.apply(QueueDeleted(queue.name, True))
         elif isinstance(definition, ExchangeDeclared):
             exchange = vhost.exchanges.get(definition.exchange)

@@ -83,6 +83,7 @@ class Message:
         channel_id: i64,
         pieces: list[Octets] | None,
         persistent: bool = False,
+        expires: bool = False,
     ) -> None:
         self.address = address
         self.header = header
@@ -90,8 +91,10 @@ class Message:
         self.pieces = pieces
         self.persistent = persistent
         """Whether durable queues keep it over a restart (delivery mode 2)."""
+        self.expires = expires
+        """Whether it has a time to live of its own (the property expiration)."""
         self.arrived_ms: i64 = 0
-        """When it was written to the log first, in milliseconds since 1970; 0 until then."""
+        """When it came to queues that ask, or was written to the log, in milliseconds since 1970; 0 until then."""
         self.log_position: i64 = NOT_LOGGED
         """Where its record is in the log, or NOT_LOGGED or TO_BE_LOGGED."""
         self.log_share: i64 = 0
@@ -101,7 +104,13 @@ class Message:
 
     def with_header(self, header: bytes) -> Message:
         """The same message with another content header."""
-        return Message(self.address, header, self.body_size, b"", 0, self.body_pieces(), self.persistent)
+        return Message(
+            self.address, header, self.body_size, b"", 0, self.body_pieces(), self.persistent, self.expires
+        )
+
+    def republished(self, address: bytes, header: bytes, expires: bool = False) -> Message:
+        """A new message with the same body, for another exchange or routing key."""
+        return Message(address, header, self.body_size, b"", 0, self.body_pieces(), self.persistent, expires)
 
     def framed(self, channel_id: i64) -> bytes:
         """Header and body frame for one channel; only for a message without `pieces`."""

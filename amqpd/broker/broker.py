@@ -42,7 +42,7 @@ class Broker:
             if self.storage.journal is not None:
                 self.storage.journal.check()
                 self.storage.journal.define(encode(name, VhostAdded()))
-            vhost = VirtualHost(name, self.storage)
+            vhost = VirtualHost(name, self.storage, self.timers, self.events, self._random_bytes)
             self.vhosts[name] = vhost
         return vhost
 
@@ -61,11 +61,10 @@ class Broker:
             vhost.apply(definition)
 
     def restore_queues(self, ends: dict[int, int]) -> None:
-        """After a replay: let queues begin with what the log has of them; `ends` is where each goes on, by its id."""
+        """After a replay: let queues begin with what the log has of them; `ends` is where each goes on, by its index id."""
         for vhost in self.vhosts.values():
             for queue in vhost.queues.values():
-                if queue.index.id in ends:
-                    queue.restore(ends[int(queue.index.id)])
+                queue.restore(ends)
 
     def generated_name(self, prefix: str) -> str:
         """`prefix` and 22 characters of URL-safe base64, as RabbitMQ names queues and consumers."""

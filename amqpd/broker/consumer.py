@@ -11,7 +11,7 @@ from amqpd.message import Message
 from amqpd.wire.fields import Table
 
 if TYPE_CHECKING:
-    from amqpd.broker.queues.classic import Queue
+    from amqpd.broker.queues.queue import Queue
 
 
 @mypyc_attr(allow_interpreted_subclasses=True)

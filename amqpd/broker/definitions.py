@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from amqpd.broker.queues.classic import Owner
+from amqpd.broker.queues.queue import Owner
 from amqpd.wire.fields import Field, Table, decode_table_at, encode_table
 
 
@@ -98,6 +98,23 @@ class QueueDeleted(Definition):
         return {"name": text(self.queue)}
 
 
+class QueueTtlChanged(Definition):
+    """What arrived in a queue until `until_ms` (unix) has the time to live `ttl_ms`, or -1; a policy changed it then."""
+
+    def __init__(self, queue: str, until_ms: int, ttl_ms: int, durable: bool) -> None:
+        self.queue = queue
+        self.until_ms = until_ms
+        self.ttl_ms = ttl_ms
+        self.durable = durable
+
+    def fields(self) -> Table:
+        return {
+            "name": text(self.queue),
+            "until_ms": Field("l", self.until_ms),
+            "ttl_ms": Field("l", self.ttl_ms),
+        }
+
+
 class Bound(Definition):
     """A binding from `source` to `destination`, which is a "queue" or an "exchange"."""
 
@@ -160,15 +177,22 @@ def _exchange_deleted(table: Table) -> Definition:
 
 
 def _queue_declared(table: Table) -> Definition:
-    queue_id = table["id"].value
-    assert isinstance(queue_id, int)
     return QueueDeclared(
-        words(table, "name"), True, is_set(table, "auto_delete"), None, inner(table, "arguments"), queue_id
+        words(table, "name"),
+        True,
+        is_set(table, "auto_delete"),
+        None,
+        inner(table, "arguments"),
+        number(table, "id"),
     )
 
 
 def _queue_deleted(table: Table) -> Definition:
     return QueueDeleted(words(table, "name"), True)
+
+
+def _queue_ttl_changed(table: Table) -> Definition:
+    return QueueTtlChanged(words(table, "name"), number(table, "until_ms"), number(table, "ttl_ms"), True)
 
 
 def _bound(table: Table) -> Definition:
@@ -197,6 +221,7 @@ NAMES: Final[dict[type[Definition], str]] = {
     ExchangeDeleted: "exchange.deleted",
     QueueDeclared: "queue.declared",
     QueueDeleted: "queue.deleted",
+    QueueTtlChanged: "queue.ttl.changed",
     Bound: "bound",
     Unbound: "unbound",
     VhostAdded: "vhost.added",
@@ -208,6 +233,7 @@ READERS: Final[dict[str, Callable[[Table], Definition]]] = {
     "exchange.deleted": _exchange_deleted,
     "queue.declared": _queue_declared,
     "queue.deleted": _queue_deleted,
+    "queue.ttl.changed": _queue_ttl_changed,
     "bound": _bound,
     "unbound": _unbound,
     "vhost.added": _vhost_added,
@@ -248,6 +274,13 @@ def flag(value: bool) -> Field:
 def words(table: Table, name: str) -> str:
     """The text of a field."""
     return str(table[name].value)
+
+
+def number(table: Table, name: str) -> int:
+    """The number in a field."""
+    value = table[name].value
+    assert isinstance(value, int)
+    return value
 
 
 def is_set(table: Table, name: str) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, final
+from typing import TYPE_CHECKING, Final, final
 
 from mypy_extensions import i64
 
@@ -10,7 +10,12 @@ from amqpd.broker.consumer import Consumer
 from amqpd.message import Message
 
 if TYPE_CHECKING:
-    from amqpd.broker.queues.classic import Queue
+    from amqpd.broker.queues.queue import Queue
+
+ACKED: Final = 0
+REQUEUED: Final = 1
+REJECTED: Final = 2
+"""How a delivery was settled: it is done with, comes back, or dies."""
 
 
 @final

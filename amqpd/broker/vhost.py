@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 from typing import final
 
 from mypy_extensions import i64
 
-from amqpd.broker.arguments import ALTERNATE_EXCHANGE, check_equivalent_argument
+from amqpd.broker.arguments import (
+    ALTERNATE_EXCHANGE,
+    check_equivalent_argument,
+    check_equivalent_arguments,
+    check_new_queue,
+)
 from amqpd.broker.binding import Binding, Destination, binding_key
+from amqpd.broker.dead_letter import died, has_cycled, routing_keys
 from amqpd.broker.definitions import (
     Bound,
     Definition,
@@ -16,14 +23,21 @@ from amqpd.broker.definitions import (
     ExchangeDeleted,
     QueueDeclared,
     QueueDeleted,
+    QueueTtlChanged,
     Unbound,
     VhostAdded,
     encode,
 )
 from amqpd.broker.exchange import Exchange
 from amqpd.broker.exchanges import EXCHANGE_TYPES
-from amqpd.broker.queues.classic import Owner, Queue, locked
-from amqpd.errors import AccessRefused, NotFound, PreconditionFailed
+from amqpd.broker.queues.classic import ClassicQueue
+from amqpd.broker.queues.queue import REFUSED, Owner, Queue, QueueHost, locked
+from amqpd.broker.queues.rules import queue_rules, queue_type_of
+from amqpd.broker.queues.types import QUEUE_TYPES
+from amqpd.broker.random_numbers import RandomNumbers
+from amqpd.clock import Timers
+from amqpd.errors import AccessRefused, InternalError, NotFound, PreconditionFailed
+from amqpd.events import Events
 from amqpd.message import Message
 from amqpd.store.storage import Storage
 from amqpd.wire.fields import Table
@@ -43,23 +57,51 @@ RESERVED_PREFIX = "amq."
 
 
 @final
-class VirtualHost:
-    """Everything that one vhost's clients share. Whatever changes its definitions goes through `change`."""
+class DeadLetter:
+    """A message on its way to a dead letter exchange, and what it died of."""
 
-    def __init__(self, name: str, storage: Storage) -> None:
+    def __init__(self, exchange: Exchange, message: Message, reason: str) -> None:
+        self.exchange = exchange
+        self.message = message
+        self.reason = reason
+
+
+@final
+class VirtualHost(QueueHost):
+    """Everything that one vhost's clients share. Whatever changes its definitions goes through `change`.
+
+    `random_bytes(n)` gives n bytes for whatever is left to chance; without it nothing is, as they are all 0.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        storage: Storage,
+        timers: Timers,
+        events: Events,
+        random_bytes: Callable[[int], bytes] = bytes,
+    ) -> None:
+        super().__init__(storage, timers)
         self.name = name
         self.exchanges: dict[str, Exchange] = {}
         self.queues: dict[str, Queue] = {}
         self.reply_queues: dict[str, Queue] = {}
         """Where direct replies go: reached through the default exchange, and by nothing else."""
+        self.default_queue_type = ""
+        """What queues are that are declared without x-queue-type, if they can be that; "" is classic."""
         self.topology: i64 = 0
         """Grows with every change that can lead a message elsewhere; a remembered route is good for one value."""
         self._storage = storage
+        self._events = events
+        self._dead: deque[DeadLetter] = deque()
+        self._burying = False
+        self._random_numbers = RandomNumbers(random_bytes)
         self._apply: dict[type[Definition], Callable[[Definition], None]] = {
             ExchangeDeclared: self._exchange_declared,
             ExchangeDeleted: self._exchange_deleted,
             QueueDeclared: self._queue_declared,
             QueueDeleted: self._queue_deleted,
+            QueueTtlChanged: self._queue_ttl_changed,
             Bound: self._bound,
             Unbound: self._unbound,
         }
@@ -105,6 +147,7 @@ class VirtualHost:
         records = [encode(self.name, VhostAdded())]
         records += [exchange.record or self._exchange_record(exchange) for exchange in exchanges]
         records += [queue.record or self._queue_record(queue) for queue in queues]
+        records += [record for queue in queues for record in self._ttl_records(queue)]
         for exchange in self.exchanges.values():
             if exchange.durable:
                 for binding in exchange.bindings.values():
@@ -125,10 +168,18 @@ class VirtualHost:
         return exchange.record
 
     def _queue_record(self, queue: Queue) -> bytes:
-        queue_id = int(queue.index.id)
+        queue_id = int(queue.id)
         declared = QueueDeclared(queue.name, True, queue.auto_delete, None, queue.arguments, queue_id)
         queue.record = encode(self.name, declared)
         return queue.record
+
+    def _ttl_records(self, queue: Queue) -> list[bytes]:
+        if not isinstance(queue, ClassicQueue):
+            return []
+        return [
+            encode(self.name, QueueTtlChanged(queue.name, until_ms, ttl_ms, True))
+            for until_ms, ttl_ms in queue.expiry.changes
+        ]
 
     def _binding_record(self, binding: Binding) -> bytes:
         destination = binding.destination
@@ -150,10 +201,12 @@ class VirtualHost:
     def declare_exchange(self, wanted: ExchangeDeclared) -> None:
         """Make the exchange, or check that the one there is equivalent (1.6.2.1).
 
-        Raises PreconditionFailed (406) if it differs.
+        Raises PreconditionFailed (406) if it differs, and what its type says of the arguments (406, 541).
         """
         existing = self.exchanges.get(wanted.exchange)
         if existing is None:
+            title = f"exchange '{wanted.exchange}' in vhost '{self.name}'"
+            EXCHANGE_TYPES[wanted.exchange_type].check_arguments(title, wanted.arguments)
             self.change(wanted)
             return
         self.check_log(existing.durable)
@@ -191,11 +244,15 @@ class VirtualHost:
     def declare_queue(self, wanted: QueueDeclared, owner: Owner) -> Queue:
         """Make the queue, or check that the one there is equivalent (1.7.2.1).
 
-        Raises ResourceLocked (405) if exclusiveness differs, PreconditionFailed (406) if anything else does.
+        Raises ResourceLocked (405) if exclusiveness differs, PreconditionFailed (406) if anything else does, or if
+        there can be no such queue.
         """
         existing = self.queues.get(wanted.queue)
         if existing is None:
-            wanted.queue_id = self._storage.new_queue_id()
+            title = f"queue '{wanted.queue}' in vhost '{self.name}'"
+            is_exclusive = wanted.owner is not None
+            check_new_queue(title, wanted.durable, wanted.auto_delete, is_exclusive, wanted.arguments)
+            wanted.queue_id = self._storage.new_queue_id(index_count(wanted.arguments))
             self.change(wanted)
             return self.queues[wanted.queue]
         existing.check_owner(owner)
@@ -205,6 +262,7 @@ class VirtualHost:
         title = existing.title()
         check_equivalent(title, "durable", _flag(wanted.durable), _flag(existing.durable))
         check_equivalent(title, "auto_delete", _flag(wanted.auto_delete), _flag(existing.auto_delete))
+        check_equivalent_arguments(title, wanted.arguments, existing.arguments)
         return existing
 
     def delete_queue(self, queue: Queue) -> int:
@@ -217,10 +275,14 @@ class VirtualHost:
         """A queue ends with its owner or its last consumer."""
         self.follow(QueueDeleted(queue.name, queue.durable))
 
+    def keep_ttl(self, queue: Queue, until_ms: i64, ttl_ms: i64) -> None:
+        """What has arrived in a queue until then keeps the time to live that was in force."""
+        self.follow(QueueTtlChanged(queue.name, int(until_ms), int(ttl_ms), queue.logged))
+
     def add_reply_queue(self, name: str) -> Queue:
         """Make the queue of one channel's direct replies."""
         queue_id = self._storage.new_queue_id()
-        queue = Queue(name, self.name, False, False, None, {}, self._storage, queue_id)
+        queue = ClassicQueue(name, self.name, False, False, None, {}, self, queue_id)
         self.reply_queues[name] = queue
         self.topology += 1
         return queue
@@ -238,14 +300,32 @@ class VirtualHost:
         return self.queue(name) if destination_type == "queue" else self.exchange(name)
 
     def bind(self, source: str, destination: Destination, routing_key: str, arguments: Table) -> None:
-        """Bind; a binding that is there already is no error. Raises what the exchange type refuses (406)."""
+        """Bind; a binding that is there already is no error. Raises what the exchange type refuses (406, 541)."""
         exchange = self.exchange(source)
-        exchange.check_binding(arguments)
+        exchange.check_binding(destination, routing_key, arguments)
         durable = exchange.durable and destination.durable
         if binding_key(destination.type, destination.name, routing_key, arguments) in exchange.bindings:
             self.check_log(durable)
             return
-        self.change(Bound(source, destination.type, destination.name, routing_key, arguments, durable))
+        self.check_log(durable)
+        self._hand_history(exchange, destination)
+        self.follow(Bound(source, destination.type, destination.name, routing_key, arguments, durable))
+
+    def _hand_history(self, exchange: Exchange, destination: Destination) -> None:
+        """Let a new destination have what the exchange remembers, before anything else comes from there.
+
+        Raises InternalError (541), and nothing is bound, for an exchange from which it goes nowhere (RabbitMQ
+        3.10, observed). Each message is a new one: what the log had of it may be gone.
+        """
+        for passed in exchange.history(destination):
+            message = passed.message.with_header(passed.message.header)
+            queues = [destination] if isinstance(destination, Queue) else []
+            if isinstance(destination, Exchange):
+                queues = self.route(destination, passed.routing_keys, message)
+            if not queues:
+                raise InternalError()
+            for queue in queues:
+                queue.publish(message)
 
     def unbind(
         self, source: str, destination_type: str, destination: str, routing_key: str, arguments: Table
@@ -272,9 +352,7 @@ class VirtualHost:
         to_visit = [exchange]
         while to_visit:
             current = to_visit.pop()
-            found: list[Destination] = []
-            for routing_key in routing_keys:
-                found += self._matches(current, routing_key, message)
+            found = current.route(routing_keys, message) if current.name else self._named(routing_keys)
             if not found and current.alternate_exchange in self.exchanges:
                 found.append(self.exchanges[current.alternate_exchange])
             for destination in found:
@@ -284,6 +362,42 @@ class VirtualHost:
                     visited.add(destination.name)
                     to_visit.append(destination)
         return list(queues)
+
+    def dead_letter(self, queue: Queue, message: Message, reason: str) -> bool:
+        """Publish what died in a queue to the queue's dead letter exchange; False if no queue took it.
+
+        What dies on the way, as a queue there is full, has its turn afterwards, however many do.
+        """
+        exchange = self.exchanges.get(queue.rules.dead_letter_exchange or "")
+        if exchange is None:
+            return False
+        rules = queue.rules
+        time_s = int(self.timers.clock.unix_s())
+        dead = died(message, queue.name, reason, time_s, exchange.name, rules.dead_letter_routing_key)
+        letter = DeadLetter(exchange, dead, reason)
+        if self._burying:
+            self._dead.append(letter)
+            return True
+        self._burying = True
+        try:
+            taken = self._publish_dead(letter)
+            while self._dead:
+                self._publish_dead(self._dead.popleft())
+        finally:
+            self._burying = False
+        return taken
+
+    def _publish_dead(self, letter: DeadLetter) -> bool:
+        message = letter.message
+        taken = False
+        for queue in self.route(letter.exchange, routing_keys(message), message):
+            if has_cycled(message, queue.name, letter.reason):
+                self._events.tell(
+                    "warning", "dead letter dropped: it went in a circle", {"queue": queue.name}
+                )
+            elif not queue.publish(message) & REFUSED:
+                taken = True
+        return taken
 
     def routes_by_content(self, exchange: Exchange) -> bool:
         """Whether headers can decide the way of a message published to `exchange`."""
@@ -302,17 +416,20 @@ class VirtualHost:
                     to_visit.append(destination)
         return False
 
-    def _matches(self, exchange: Exchange, routing_key: str, message: Message) -> list[Destination]:
-        if exchange.name:
-            return exchange.matches(routing_key, message)
-        queue = self.queues.get(routing_key) or self.reply_queues.get(routing_key)
-        return [queue] if queue is not None else []
+    def _named(self, routing_keys: list[str]) -> list[Destination]:
+        """Where the default exchange leads."""
+        found: list[Destination] = []
+        for routing_key in routing_keys:
+            queue = self.queues.get(routing_key) or self.reply_queues.get(routing_key)
+            if queue is not None:
+                found.append(queue)
+        return found
 
     # What each change does
 
     def _exchange_declared(self, definition: Definition) -> None:
         assert isinstance(definition, ExchangeDeclared)
-        self.exchanges[definition.exchange] = EXCHANGE_TYPES[definition.exchange_type](
+        exchange = EXCHANGE_TYPES[definition.exchange_type](
             definition.exchange,
             self.name,
             definition.durable,
@@ -320,6 +437,8 @@ class VirtualHost:
             definition.internal,
             definition.arguments,
         )
+        exchange.attach(self._random_numbers)
+        self.exchanges[definition.exchange] = exchange
 
     def _exchange_deleted(self, definition: Definition) -> None:
         assert isinstance(definition, ExchangeDeleted)
@@ -330,14 +449,14 @@ class VirtualHost:
 
     def _queue_declared(self, definition: Definition) -> None:
         assert isinstance(definition, QueueDeclared)
-        queue = Queue(
+        queue = QUEUE_TYPES[queue_type_of(definition.arguments)](
             definition.queue,
             self.name,
             definition.durable,
             definition.auto_delete,
             definition.owner,
             definition.arguments,
-            self._storage,
+            self,
             definition.queue_id,
         )
         self.queues[definition.queue] = queue
@@ -351,6 +470,12 @@ class VirtualHost:
             del queue.owner.queues[queue]
         queue.drop()
         self._unbind_incoming(queue)
+
+    def _queue_ttl_changed(self, definition: Definition) -> None:
+        assert isinstance(definition, QueueTtlChanged)
+        queue = self.queues.get(definition.queue)
+        if isinstance(queue, ClassicQueue):
+            queue.expiry.changes.append((definition.until_ms, definition.ttl_ms))
 
     def _bound(self, definition: Definition) -> None:
         assert isinstance(definition, Bound)
@@ -384,6 +509,11 @@ class VirtualHost:
             return
         if exchange.auto_delete and not exchange.bindings and exchange.name in self.exchanges:
             self.follow(ExchangeDeleted(exchange.name, exchange.durable))
+
+
+def index_count(arguments: Table) -> int:
+    """How many ids of the log a queue with these arguments needs: one for each priority."""
+    return max(0, int(queue_rules(arguments, None).max_priority)) + 1
 
 
 def check_not_reserved(kind: str, name: str) -> None:

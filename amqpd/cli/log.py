@@ -179,15 +179,15 @@ def bindings_in(vhost: VirtualHost) -> int:
 
 def queue_record(vhost: VirtualHost, name: str) -> dict[str, object]:
     """A queue and what it holds."""
-    index = vhost.queues[name].index
-    figures = take_queue_figures(index)
+    queue = vhost.queues[name]
+    figures = [take_queue_figures(index) for index in queue.indexes()]
     return {
         "vhost": vhost.name,
         "name": name,
-        "id": int(index.id),
-        "messages": int(figures.messages),
-        "delivered_before": int(figures.delivered_messages),
-        "bytes": int(figures.message_bytes),
+        "id": int(queue.id),
+        "messages": sum(int(each.messages) for each in figures),
+        "delivered_before": sum(int(each.delivered_messages) for each in figures),
+        "bytes": sum(int(each.message_bytes) for each in figures),
     }
 
 

@@ -12,8 +12,8 @@ from pamqp.base import Frame as Method
 
 from amqpd.broker.consumer import Consumer, Sink
 from amqpd.broker.exchange import Exchange
-from amqpd.broker.queues.classic import Queue
-from amqpd.broker.unacked import Delivery, Unacked
+from amqpd.broker.queues.queue import BEHIND, LOGGED, REFUSED, Queue
+from amqpd.broker.unacked import ACKED, REJECTED, REQUEUED, Delivery, Unacked
 from amqpd.errors import (
     AccessRefused,
     FrameError,
@@ -119,14 +119,15 @@ class Channel(Sink):
             self._publishing.begin(reader)
         elif method_id == BASIC_ACK and size == 13:
             multiple = (reader.data[start + 12] & MULTIPLE) != 0
-            self.settle(read_i64_be(reader.data, start + 4), multiple, False)
+            self.settle(read_i64_be(reader.data, start + 4), multiple, ACKED)
         elif method_id == BASIC_NACK and size == 13:
             bits: i64 = reader.data[start + 12]
             multiple = (bits & MULTIPLE) != 0
-            self.settle(read_i64_be(reader.data, start + 4), multiple, (bits & REQUEUE_OF_NACK) != 0)
+            outcome: i64 = REQUEUED if bits & REQUEUE_OF_NACK else REJECTED
+            self.settle(read_i64_be(reader.data, start + 4), multiple, outcome)
         elif method_id == BASIC_REJECT and size == 13:
-            requeue = (reader.data[start + 12] & REQUEUE_OF_REJECT) != 0
-            self.settle(read_i64_be(reader.data, start + 4), False, requeue)
+            outcome = REQUEUED if reader.data[start + 12] & REQUEUE_OF_REJECT else REJECTED
+            self.settle(read_i64_be(reader.data, start + 4), False, outcome)
         else:
             self.connection.method_id = 0
             call(self, decode_method(reader.payload()))
@@ -148,29 +149,40 @@ class Channel(Sink):
         if self.transaction is not None:
             self.transaction.publishes.append(HeldPublish(message, queues, mandatory))
             return
-        self.hand_over(message, queues, mandatory)
+        outcome = self.hand_over(message, queues, mandatory)
         confirms = self.confirms
         if confirms is not None:
             if not confirms.is_noted:
                 confirms.is_noted = True
                 self.connection.confirming.append(confirms)
-            confirms.add(message.log_position == TO_BE_LOGGED)
+            if outcome & REFUSED:
+                confirms.refuse()
+            else:
+                confirms.add(message.log_position == TO_BE_LOGGED or (outcome & LOGGED) != 0)
 
-    def hand_over(self, message: Message, queues: list[Queue], mandatory: bool) -> None:
-        """Give a message to its queues, or back to the publisher if it has none and is mandatory."""
+    def hand_over(self, message: Message, queues: list[Queue], mandatory: bool) -> i64:
+        """Give a message to its queues, or back to the publisher if it has none and is mandatory.
+
+        What the queues say of it, together: see Queue.publish.
+        """
+        outcome: i64 = 0
         if not queues:
             if mandatory:
                 self._return(message)
-            return
+            return outcome
         if message.persistent and self.journal is not None:
             self._check_log(self.journal, queues)
         for queue in queues:
-            if queue.publish(message):
-                self.connection.wait_for(queue)
+            of_queue = queue.publish(message)
+            if of_queue:
+                outcome |= of_queue
+                if of_queue & BEHIND:
+                    self.connection.wait_for(queue)
+        return outcome
 
     def _check_log(self, journal: Journal, queues: list[Queue]) -> None:
         """Raise ResourceError (506) for a message that can't be kept as it should; notice when the log falls behind."""
-        if journal.failure and any(queue.index.logged for queue in queues):
+        if journal.failure and any(queue.logged for queue in queues):
             journal.check()
         if journal.is_behind():
             self.connection.wait_for_log()
@@ -202,22 +214,20 @@ class Channel(Sink):
 
     # Settling
 
-    def settle(self, delivery_tag: i64, multiple: bool, requeue: bool) -> None:
+    def settle(self, delivery_tag: i64, multiple: bool, outcome: i64) -> None:
         """Ack, nack or reject one delivery, or all up to delivery_tag; tag 0 with multiple means all (1.8.3.13).
 
         Raises PreconditionFailed (406) if the tag is unknown or already settled.
         """
         if self.transaction is not None:
-            self.transaction.settlements.append(HeldSettlement(self._take(delivery_tag, multiple), requeue))
+            self.transaction.settlements.append(HeldSettlement(self._take(delivery_tag, multiple), outcome))
             return
         if not multiple:
             delivery = self.unacked.take(delivery_tag)
             if delivery is None:
                 self._refuse_tag(delivery_tag)
-            elif requeue:
-                self.requeue([delivery])
             else:
-                self.discard([delivery])
+                self.settle_all([delivery], outcome)
             return
         if delivery_tag == 0:
             deliveries = self.unacked.take_all()
@@ -225,10 +235,16 @@ class Channel(Sink):
             if delivery_tag not in self.unacked:
                 self._refuse_tag(delivery_tag)
             deliveries = self.unacked.take_up_to(delivery_tag)
-        if requeue:
+        self.settle_all(deliveries, outcome)
+
+    def settle_all(self, deliveries: list[Delivery], outcome: i64) -> None:
+        """Do with deliveries that were taken what their consumers asked for."""
+        if outcome == ACKED:
+            self.discard(deliveries)
+        elif outcome == REQUEUED:
             self.requeue(deliveries)
         else:
-            self.discard(deliveries)
+            self.reject(deliveries)
 
     def _refuse_tag(self, delivery_tag: i64) -> None:
         raise PreconditionFailed(f"unknown delivery tag {int(delivery_tag) & 0xFFFFFFFFFFFFFFFF}")
@@ -261,11 +277,14 @@ class Channel(Sink):
 
     def requeue(self, deliveries: list[Delivery]) -> None:
         """Put deliveries back to their places in their queues."""
-        by_queue: dict[Queue, list[Delivery]] = {}
-        for delivery in deliveries:
-            by_queue.setdefault(delivery.queue, []).append(delivery)
-        for queue, of_queue in by_queue.items():
+        for queue, of_queue in by_queue(deliveries).items():
             queue.requeue(of_queue)
+        self._give_credit(deliveries)
+
+    def reject(self, deliveries: list[Delivery]) -> None:
+        """These deliveries die."""
+        for queue, of_queue in by_queue(deliveries).items():
+            queue.reject(of_queue)
         self._give_credit(deliveries)
 
     def _give_credit(self, deliveries: list[Delivery]) -> None:
@@ -475,6 +494,14 @@ class Channel(Sink):
 
 DELIVER_ID: Final = b"\x00\x3c\x00\x3c"
 GET_OK_ID: Final = b"\x00\x3c\x00\x47"
+
+
+def by_queue(deliveries: list[Delivery]) -> dict[Queue, list[Delivery]]:
+    """The deliveries of each queue, in order."""
+    found: dict[Queue, list[Delivery]] = {}
+    for delivery in deliveries:
+        found.setdefault(delivery.queue, []).append(delivery)
+    return found
 
 
 def stripped(name: str) -> str:

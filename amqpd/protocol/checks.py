@@ -33,17 +33,21 @@ class Checked:
     """A content header that was found good.
 
     `header` is what to deliver: the one that came, or the same without BCC and with the real reply-to.
-    `routing_keys` are those that CC and BCC add to the message's own. `persistent` is delivery mode 2.
+    `routing_keys` are those that CC and BCC add to the message's own. `persistent` is delivery mode 2,
+    `expires` says whether it has a time to live.
     """
 
-    def __init__(self, published: bytes, header: bytes, routing_keys: list[str], persistent: bool) -> None:
+    def __init__(
+        self, published: bytes, header: bytes, routing_keys: list[str], persistent: bool, expires: bool
+    ) -> None:
         self.published = published
         self.header = header
         self.routing_keys = routing_keys
         self.persistent = persistent
+        self.expires = expires
 
 
-NOTHING_CHECKED: Final = Checked(b"", b"", [], False)
+NOTHING_CHECKED: Final = Checked(b"", b"", [], False, False)
 
 
 def check_header(header: bytes, body_size: int, user: User, reply_queue: str) -> Checked:
@@ -53,7 +57,7 @@ def check_header(header: bytes, body_size: int, user: User, reply_queue: str) ->
     """
     flags = check_properties(header)
     if not flags & _LOOKED_AT:
-        return Checked(header, header, [], _check_delivery_mode(header, flags))
+        return Checked(header, header, [], _check_delivery_mode(header, flags), False)
     properties = decode_properties(header)
     changed = _direct_reply(properties, reply_queue)
     _check_user_id(properties, user)
@@ -66,7 +70,7 @@ def check_header(header: bytes, body_size: int, user: User, reply_queue: str) ->
         routing_keys = _listed(headers.get("CC"), "CC") + _listed(headers.get("BCC"), "BCC")
         changed = headers.pop("BCC", None) is not None or changed
     to_deliver = encode_properties(properties, body_size) if changed else header
-    return Checked(header, to_deliver, routing_keys, persistent)
+    return Checked(header, to_deliver, routing_keys, persistent, properties.expiration is not None)
 
 
 def _direct_reply(properties: Properties, reply_queue: str) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from typing import TYPE_CHECKING, final
 
 from mypy_extensions import i64
@@ -34,12 +35,19 @@ class Confirms(Waiter):
         """Whether the group that is not formed yet has a message of this channel."""
         self._under_way: list[int] = []
         """The tags that the groups now being written reach up to."""
+        self._refused: deque[int] = deque()
+        """The tags, not answered yet, of messages that a queue did not take."""
 
     def add(self, is_logged: bool) -> None:
         """One more message was published."""
         self.published += 1
         if is_logged:
             self._logged = self.published
+
+    def refuse(self) -> None:
+        """One more message was published, and a queue was too full for it."""
+        self.published += 1
+        self._refused.append(int(self.published))
 
     def send(self) -> None:
         """Confirm everything that may be confirmed, with as few frames as possible; wait for the rest."""
@@ -52,6 +60,17 @@ class Confirms(Waiter):
             journal.wait(self)
 
     def _answer_up_to(self, tag: i64) -> None:
+        while self._refused and self._refused[0] <= tag:
+            refused: i64 = self._refused.popleft()
+            self._confirm_up_to(refused - 1)
+            while self._refused and self._refused[0] == refused + 1:
+                refused = self._refused.popleft()
+            # As RabbitMQ does; before it, everything is answered.
+            self._channel.refuse_to_confirm(refused, True)
+            self._answered = refused
+        self._confirm_up_to(tag)
+
+    def _confirm_up_to(self, tag: i64) -> None:
         if tag > self._answered:
             self._channel.confirm(tag, tag - self._answered > 1)
             self._answered = tag
@@ -75,3 +94,4 @@ class Confirms(Waiter):
         if self.published > self._answered:
             self._channel.refuse_to_confirm(self.published, self.published - self._answered > 1)
             self._answered = self.published
+            self._refused.clear()

@@ -14,7 +14,7 @@ from amqpd.auth.users import User, Users
 from amqpd.broker.alarms import Blocked
 from amqpd.broker.broker import Broker
 from amqpd.broker.consumer import Consumer
-from amqpd.broker.queues.classic import Owner, Publisher, Queue
+from amqpd.broker.queues.queue import Owner, Publisher, Queue
 from amqpd.broker.vhost import VirtualHost
 from amqpd.clock import Timer
 from amqpd.errors import (

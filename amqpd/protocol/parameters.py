@@ -5,7 +5,7 @@ from __future__ import annotations
 from mypy_extensions import i64, mypyc_attr
 
 from amqpd import __version__
-from amqpd.broker.queues.classic import Queue
+from amqpd.broker.queues.queue import Queue
 from amqpd.wire.fields import Field, Table, table_of
 
 CAPABILITIES: dict[str, object] = {

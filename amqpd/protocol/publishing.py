@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final, final
 from librt.strings import read_i64_be
 from mypy_extensions import i64
 
-from amqpd.broker.queues.classic import Queue
+from amqpd.broker.queues.queue import Queue
 from amqpd.errors import (
     AccessRefused,
     FrameError,
@@ -152,6 +152,7 @@ class Publishing:
             channel.id,
             pieces,
             checked.persistent,
+            checked.expires,
         )
         if checked.header is not checked.published:
             message = message.with_header(checked.header)

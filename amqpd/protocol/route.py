@@ -7,7 +7,7 @@ from typing import final
 from mypy_extensions import i64
 
 from amqpd.broker.exchange import Exchange
-from amqpd.broker.queues.classic import Queue
+from amqpd.broker.queues.queue import Queue
 
 
 @final

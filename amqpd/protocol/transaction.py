@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import final
 
-from amqpd.broker.queues.classic import Queue
+from mypy_extensions import i64
+
+from amqpd.broker.queues.queue import Queue
 from amqpd.broker.unacked import Delivery
 from amqpd.message import NOT_LOGGED, Message
 
@@ -21,11 +23,11 @@ class HeldPublish:
 
 @final
 class HeldSettlement:
-    """Deliveries that an ack, nack or reject settled, and whether they are to be requeued."""
+    """Deliveries that an ack, nack or reject settled, and how: ACKED, REQUEUED or REJECTED."""
 
-    def __init__(self, deliveries: list[tuple[int, Delivery]], requeue: bool) -> None:
+    def __init__(self, deliveries: list[tuple[int, Delivery]], outcome: i64) -> None:
         self.deliveries = deliveries
-        self.requeue = requeue
+        self.outcome = outcome
 
 
 @final
@@ -39,7 +41,7 @@ class Transaction:
     def is_durable(self) -> bool:
         """Whether anything in it has to be on disk when it is committed."""
         return any(
-            publish.message.persistent and any(queue.index.logged for queue in publish.queues)
+            publish.message.persistent and any(queue.logged for queue in publish.queues)
             for publish in self.publishes
         ) or any(
             delivery.message.log_position != NOT_LOGGED

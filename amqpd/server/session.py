@@ -10,7 +10,7 @@ import asyncio
 import ipaddress
 from typing import TYPE_CHECKING, cast
 
-from amqpd.broker.queues.classic import Queue
+from amqpd.broker.queues.queue import Queue
 from amqpd.protocol.connection import Connection
 from amqpd.protocol.parameters import Peer, Transport
 

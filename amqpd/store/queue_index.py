@@ -28,10 +28,14 @@ class QueueIndex:
         """All positions below were delivered at least once."""
         self.resident: dict[int, Message] = {}
         self.paged = PagedMessages()
+        self.paged_body_bytes: i64 = 0
+        """How large the bodies of what is paged are together."""
         self.settled: list[int] = []
         """Positions done with since the last group, as starts and ends in turn."""
         self.dropped: set[int] = set()
         """Positions done with before their message reached the log."""
+        self.has_expiring = False
+        """Whether any message that was there at the start has a time to live of its own."""
         self.changed = False
         """Whether the next group has to tell how far this queue has come."""
 

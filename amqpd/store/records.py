@@ -59,6 +59,9 @@ MESSAGE_HEAD_BYTES: Final = 24
 PERSISTENT: Final = 1
 """The flag of a message that was published as persistent."""
 
+EXPIRES: Final = 2
+"""The flag of a message with a time to live of its own."""
+
 HOLDER_BYTES: Final = 16
 PROGRESS_HEAD_BYTES: Final = 25
 RANGE_BYTES: Final = 16
@@ -174,7 +177,7 @@ def begin_message(writer: BytesWriter, message: Message, holders: i64) -> i64:
     """Write what the record of a message begins with, before its holders. The record's size."""
     return write_message_head(
         writer,
-        PERSISTENT if message.persistent else 0,
+        (PERSISTENT if message.persistent else 0) | (EXPIRES if message.expires else 0),
         content_bytes(message),
         len(message.address),
         len(message.header),
@@ -235,7 +238,10 @@ def read_message(data: bytes, at: i64) -> Message:
         frames = frame(FRAME_HEADER, 1, header)
         if body_size:
             frames += frame(FRAME_BODY, 1, data[body_at:end])
-    message = Message(address, header, body_size, frames, 1, pieces, data[at + 5] & PERSISTENT != 0)
+    flags: i64 = data[at + 5]
+    message = Message(
+        address, header, body_size, frames, 1, pieces, flags & PERSISTENT != 0, flags & EXPIRES != 0
+    )
     message.arrived_ms = read_i64_le(data, at + 16)
     return message
 

@@ -50,10 +50,10 @@ class Storage:
         self._events = events
         self._spill_failed = False
 
-    def new_queue_id(self) -> int:
-        """An id that no queue has or had."""
-        self.last_queue_id += 1
-        return int(self.last_queue_id)
+    def new_queue_id(self, count: i64 = 1) -> int:
+        """The first of so many ids in a row that no queue has or had."""
+        self.last_queue_id += count
+        return int(self.last_queue_id - count + 1)
 
     def add_index(self, queue_id: i64, durable: bool) -> QueueIndex:
         """The index of a queue that comes to be."""
@@ -86,6 +86,7 @@ class Storage:
             for paged in first:
                 self._log_of(paged.log_position).release(paged.log_position, paged.share)
             index.paged.drop(len(first))
+        index.paged_body_bytes = 0
         self._trim_spill()
 
     def _log_of(self, position: i64) -> Log:
@@ -115,6 +116,7 @@ class Storage:
             else:
                 index.paged.append(queue_position, message.log_position, message.log_share)
                 del index.resident[queue_position]
+            index.paged_body_bytes += message.body_size
             queue_position += 1
         return count
 
@@ -178,6 +180,7 @@ class Storage:
             messages.append(read_message(data, at))
         for number, wanted in enumerate(paged):
             self._came_in(index, wanted, messages[number])
+            index.paged_body_bytes -= messages[number].body_size
         index.paged.drop(len(paged))
         self._trim_spill()
         return messages

@@ -11,7 +11,7 @@ from pamqp.base import Frame as Method
 
 from amqpd.auth.users import Users
 from amqpd.broker.broker import Broker
-from amqpd.broker.queues.classic import Queue
+from amqpd.broker.queues.queue import Queue
 from amqpd.protocol.connection import Connection
 from amqpd.protocol.parameters import Parameters, Transport
 from amqpd.protocol.parameters import Peer as Name

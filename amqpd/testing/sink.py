@@ -6,9 +6,20 @@ from typing import NamedTuple
 
 from amqpd.broker.consumer import Consumer, Sink
 from amqpd.broker.unacked import Delivery
+from amqpd.broker.vhost import VirtualHost
+from amqpd.clock import Timers
+from amqpd.events import Events
 from amqpd.message import Message
+from amqpd.store.storage import Storage
+from amqpd.testing.clock import FakeClock
 from amqpd.wire.frames import FRAME_BODY, FRAME_HEADER, frame
 from amqpd.wire.properties import Properties, encode_properties
+
+
+def vhost_alone(storage: Storage | None = None) -> VirtualHost:
+    """A virtual host without a broker; time stands still in it."""
+    events = Events()
+    return VirtualHost("/", storage or Storage(events), Timers(FakeClock()), events)
 
 
 class Delivered(NamedTuple):

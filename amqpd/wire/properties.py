@@ -182,6 +182,18 @@ def delivery_mode_of(header: bytes) -> int:
     return 0 if at < 0 else header[at]
 
 
+def priority_of(header: bytes) -> int:
+    """The priority, 0 if absent. Raises MalformedProperties if the list is cut before it."""
+    at: i64 = position_of(header, PRIORITY)
+    return 0 if at < 0 else header[at]
+
+
+def expiration_of(header: bytes) -> str:
+    """The expiration as it was given, "" if absent. Raises MalformedProperties if the list is cut before it."""
+    at: i64 = position_of(header, EXPIRATION)
+    return "" if at < 0 else text_of(header[at + 1 : at + 1 + header[at]])
+
+
 def decode_properties(header: bytes) -> Properties:
     """Read all properties. Raises MalformedProperties exactly when check_properties does."""
     flags: i64 = _flags(header)

@@ -1,9 +1,15 @@
 """Erlang terms as text, for the error texts in which RabbitMQ prints them (RabbitMQ 3.10, observed)."""
 
+from __future__ import annotations
+
+import math
 from typing import Final
+
+from amqpd.wire.fields import TYPE_NAMES, Field, bytes_of
 
 _LINE_LENGTH: Final = 80
 _SHOWN_OCTETS: Final = 16
+_FIRST_INEXACT: Final = float(2**53)
 
 _ESCAPES: Final = {
     '"': '\\"',
@@ -64,6 +70,64 @@ def string(text: str) -> str:
     if all(_is_printable(ord(character)) for character in text):
         return _quoted(text)
     return f"[{','.join([str(ord(character)) for character in text])}]"
+
+
+def byte_string(data: bytes) -> str:
+    """The same of a list of bytes, which RabbitMQ sends on as they are."""
+    return string(data.decode("latin-1")).encode("latin-1").decode("utf-8", "surrogateescape")
+
+
+def term(field: Field) -> str:
+    """A value of a table as Erlang's ~p prints it, on one line: `5`, `true`, `[{<<"a">>,longstr,<<"b">>}]`."""
+    value = field.value
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, str):
+        return _flat(bytes_of(value))
+    if isinstance(value, bytes):
+        return _flat(value)
+    if isinstance(value, float):
+        return number(value)
+    if isinstance(value, dict):
+        return (
+            f"[{','.join([f'{{{_flat(bytes_of(name))},{_typed(each)}}}' for name, each in value.items()])}]"
+        )
+    if isinstance(value, list):
+        return f"[{','.join([f'{{{_typed(each)}}}' for each in value])}]"
+    if isinstance(value, tuple):
+        return f"{{{value[0]},{value[1]}}}"
+    return "undefined" if value is None else str(value)
+
+
+def _flat(data: bytes) -> str:
+    return binary(data) if all(_is_printable(byte) for byte in data) else octets(data)
+
+
+def _typed(field: Field) -> str:
+    return f"{TYPE_NAMES[field.type]},{term(field)}"
+
+
+def number(value: float) -> str:
+    """A float as Erlang prints it: the shorter of `1230.0` and `1.2e3`, from 2 ** 53 always the latter."""
+    if not math.isfinite(value):
+        return repr(value)
+    mantissa, _, power = repr(abs(value)).partition("e")
+    whole, _, fraction = mantissa.partition(".")
+    digits = (whole + fraction).lstrip("0")
+    exponent = int(power or 0) + len(digits) - 1 - len(fraction)
+    digits = digits.rstrip("0")
+    if not digits:
+        return repr(value)
+    scientific = f"{digits[0]}.{digits[1:] or '0'}e{exponent}"
+    plain = _plain(digits, exponent)
+    is_plain = abs(value) < _FIRST_INEXACT and len(plain) <= len(scientific)
+    return ("-" if value < 0 else "") + (plain if is_plain else scientific)
+
+
+def _plain(digits: str, exponent: int) -> str:
+    if exponent < 0:
+        return f"0.{'0' * (-exponent - 1)}{digits}"
+    return f"{digits[: exponent + 1].ljust(exponent + 1, '0')}.{digits[exponent + 1 :] or '0'}"
 
 
 def _folded(data: bytes, width: int, indent: int) -> str:

@@ -5,12 +5,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from amqpd.broker.definitions import ExchangeDeclared, QueueDeclared
-from amqpd.broker.queues.classic import Owner
-from amqpd.broker.vhost import VirtualHost
+from amqpd.broker.queues.queue import Owner
 from amqpd.errors import PreconditionFailed
-from amqpd.events import Events
-from amqpd.store.storage import Storage
-from amqpd.testing.sink import message_of
+from amqpd.testing.sink import message_of, vhost_alone
 from amqpd.wire.fields import Field, Table, table_of
 from amqpd.wire.properties import Properties
 
@@ -21,7 +18,7 @@ class Exchange:
     """An exchange under test in a virtual host of its own; what is bound to it are queues, made when needed."""
 
     def __init__(self, exchange_type: str) -> None:
-        self.vhost = VirtualHost("/", Storage(Events()))
+        self.vhost = vhost_alone()
         self.vhost.declare_exchange(ExchangeDeclared("x", exchange_type, False, False, False, {}))
 
     def bind(self, queue: str, routing_key: str = "", arguments: Table | None = None) -> None:

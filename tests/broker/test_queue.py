@@ -4,7 +4,7 @@ import pytest
 
 from amqpd.broker.consumer import Consumer
 from amqpd.broker.definitions import QueueDeclared
-from amqpd.broker.queues.classic import CAUGHT_UP_MESSAGES, RUNS_AHEAD_MESSAGES, Owner, Publisher, Queue
+from amqpd.broker.queues.queue import CAUGHT_UP_MESSAGES, RUNS_AHEAD_MESSAGES, Owner, Publisher, Queue
 from amqpd.broker.unacked import Delivery, Unacked
 from amqpd.broker.vhost import VirtualHost
 from amqpd.errors import AccessRefused, ResourceLocked

@@ -6,13 +6,12 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from amqpd.broker.consumer import Consumer
 from amqpd.broker.definitions import QueueDeclared
-from amqpd.broker.queues.classic import Owner
+from amqpd.broker.queues.queue import Owner
 from amqpd.broker.unacked import Delivery
-from amqpd.broker.vhost import VirtualHost
 from amqpd.events import Events
 from amqpd.message import Message
 from amqpd.store.storage import Storage
-from amqpd.testing.sink import ListSink, message_of
+from amqpd.testing.sink import ListSink, message_of, vhost_alone
 
 MANY = st.integers(0, 1000)
 
@@ -43,7 +42,7 @@ class QueueModel(RuleBasedStateMachine):
 
     @initialize()
     def declare(self) -> None:
-        vhost = VirtualHost("/", Storage(Events()))
+        vhost = vhost_alone(Storage(Events()))
         self.queue = vhost.declare_queue(QueueDeclared("q", False, False, None, {}), Owner())
         self.published = 0
         self.settled = 0

@@ -11,14 +11,14 @@ from amqpd.broker.definitions import (
     decode,
     definition_of,
 )
-from amqpd.broker.queues.classic import Owner, Queue
+from amqpd.broker.queues.queue import Owner, Queue
 from amqpd.broker.vhost import VirtualHost, check_not_reserved
 from amqpd.errors import AccessRefused, NotFound, PreconditionFailed, ResourceLocked
 from amqpd.store.api import Replay
 from amqpd.store.log import SegmentLog
 from amqpd.store.storage import Storage
 from amqpd.testing import DurableBroker
-from amqpd.testing.sink import message_of
+from amqpd.testing.sink import message_of, vhost_alone
 
 NOBODY = Owner()
 
@@ -263,7 +263,7 @@ def replayed(broker: DurableBroker) -> DefinitionsAlone:
     """What was written since the broker started, applied to an empty virtual host."""
     broker.flush()
     broker.stop()
-    replay = DefinitionsAlone(VirtualHost("/", Storage(broker.events)))
+    replay = DefinitionsAlone(vhost_alone(Storage(broker.events)))
     SegmentLog(broker.files, "/data/log", 65536).replay(replay)
     return replay
 

@@ -6,7 +6,7 @@ from pamqp import commands
 
 from amqpd.broker.definitions import QueueDeclared
 from amqpd.broker.queues.backlog import Backlog
-from amqpd.broker.queues.classic import Owner, Queue
+from amqpd.broker.queues.queue import Owner, Queue
 from amqpd.broker.unacked import Delivery
 from amqpd.message import Message
 from amqpd.store.budget import MESSAGE_OVERHEAD_BYTES, REPORTED_BYTES
@@ -90,11 +90,7 @@ class BacklogModel:
             self.taken.append((first, message))
 
     def clear(self) -> None:
-        self.storage.purge_paged(self.index, self.backlog.end)
-        dropped = self.backlog.clear()
-        assert {position: number_of(message) for position, message in dropped}.items() <= {
-            position: position for position in self.ready
-        }.items()
+        self.backlog.purge()
         self.ready.clear()
         assert self.backlog.resident_bytes == 0
 
@@ -220,7 +216,7 @@ class QueuesModel:
         assert journal is not None and spill is not None
         assert spill.log.sizes()[1] == 0
         for queue in self.queues.values():
-            assert (len(queue.index.resident), queue.index.paged.count) == (0, 0)
+            assert (len(queue.indexes()[0].resident), queue.indexes()[0].paged.count) == (0, 0)
 
 
 NAMES = st.sampled_from(["durable", "other", "transient"])
@@ -271,7 +267,7 @@ def test_what_was_purged_while_it_was_not_in_memory_is_not_there_after_a_kill():
     peer.call(1, commands.Queue.Declare(queue="q", durable=True))
     for number in range(20):
         peer.publish(1, "", "q", body_of(number, 9000), Properties(delivery_mode=2))
-    assert broker.broker.vhosts["/"].queues["q"].index.paged.count > 10
+    assert broker.broker.vhosts["/"].queues["q"].indexes()[0].paged.count > 10
     assert peer.call(1, commands.Queue.Purge(queue="q")).message_count == 20
     peer.publish(1, "", "q", body_of(20, 9000), Properties(delivery_mode=2))
     after = broker.kill().broker.vhosts["/"].queues["q"]
@@ -318,4 +314,4 @@ def test_many_durable_and_transient_backlogs_together_keep_to_the_limit():
         most = max(most, sum(int(queue._backlog.resident_bytes) for queue in made))
     assert limit // 2 < most <= limit + queues * (REPORTED_BYTES + each) + limit // 16
     for queue in made:
-        assert int(queue._backlog.resident_bytes) + int(queue.index.paged.count) * each == 100 * each
+        assert int(queue._backlog.resident_bytes) + int(queue.indexes()[0].paged.count) * each == 100 * each

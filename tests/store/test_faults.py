@@ -684,7 +684,7 @@ def test_messages_that_cannot_be_read_end_their_consumer_and_nobody_else(propert
     peer.call(1, commands.Queue.Declare(queue="t"))
     bystander.call(1, commands.Basic.Consume(queue="t", no_ack=True))
     bodies = fill(broker, "q", 40, properties)
-    assert broker.broker.vhosts["/"].queues["q"].index.paged.count == 21
+    assert broker.broker.vhosts["/"].queues["q"].indexes()[0].paged.count == 21
     files.break_with(errno.EIO)
     consumer.call(1, commands.Basic.Consume(queue="q", consumer_tag="c", no_ack=True))
     got: list[bytes] = []
@@ -713,7 +713,7 @@ def test_a_get_of_a_message_that_cannot_be_read_is_refused_and_works_again_later
     peer = broker.connect()
     declare(peer)
     bodies = fill(broker, "q", 40, properties)
-    assert broker.broker.vhosts["/"].queues["q"].index.paged.count == 21
+    assert broker.broker.vhosts["/"].queues["q"].indexes()[0].paged.count == 21
     files.break_with(errno.EIO)
     got: list[bytes] = []
     while isinstance(reply := get(peer), Content):

@@ -46,7 +46,7 @@ class Inspected:
         assert {path: files.read_all(path) for path in files.sizes()} == before
 
     def queue(self, name: str) -> QueueFigures:
-        return take_queue_figures(self.broker.vhosts["/"].queues[name].index)
+        return take_queue_figures(self.broker.vhosts["/"].queues[name].indexes()[0])
 
     def damages(self) -> list[tuple[str, int]]:
         return [(damage.path, damage.offset) for damage in self.found.damages]

@@ -7,9 +7,8 @@ from pamqp import commands
 
 from amqpd.broker.consumer import Consumer
 from amqpd.broker.definitions import QueueDeclared
-from amqpd.broker.queues.classic import Owner, Queue
+from amqpd.broker.queues.queue import Owner, Queue
 from amqpd.broker.unacked import Delivery
-from amqpd.broker.vhost import VirtualHost
 from amqpd.errors import ResourceError
 from amqpd.message import NOT_LOGGED, TO_BE_LOGGED, Message
 from amqpd.store.api import Flusher, Group, Waiter
@@ -17,7 +16,7 @@ from amqpd.store.journal import AHEAD_BYTES, URGENT_BYTES, Journal, Snapshot
 from amqpd.store.memory import MemoryLog
 from amqpd.store.storage import Storage
 from amqpd.testing import DurableBroker, FailingFiles, FakeClock, MemoryFiles, Peer, RecordedEvents
-from amqpd.testing.sink import ListSink, message_of
+from amqpd.testing.sink import ListSink, message_of, vhost_alone
 from amqpd.wire.properties import Properties
 
 PERSISTENT = Properties(delivery_mode=2)
@@ -65,7 +64,7 @@ class Store:
         self.journal = Journal(self.log, self.clock, self.events)
         self.journal.snapshot = Nothing()
         self.storage.journal = self.journal
-        self.vhost = VirtualHost("/", self.storage)
+        self.vhost = vhost_alone(self.storage)
         self.flusher = Wakes()
         self.journal.flusher = self.flusher
 
@@ -220,7 +219,7 @@ def test_a_message_of_several_queues_is_written_for_those_that_still_hold_it(sto
     settle_first(queues[0])
     store.vhost.delete_queue(queues[2])
     store.flush()
-    assert [len(queue.index.resident) for queue in queues] == [0, 1, 0]
+    assert [len(queue.indexes()[0].resident) for queue in queues] == [0, 1, 0]
     assert store.log.is_needed(message.log_position)
     settle_first(queues[1])
     assert not store.log.is_needed(message.log_position)
@@ -236,7 +235,7 @@ def test_a_message_that_no_queue_holds_any_more_keeps_nothing_alive(store: Store
         assert store.log.is_needed(message.log_position)
         settle_first(queue)
     assert not store.log.is_needed(messages[0].log_position)
-    assert queue.index.resident == {}
+    assert queue.indexes()[0].resident == {}
 
 
 def test_two_thousand_queues_with_a_message_each_are_one_group_and_one_write():

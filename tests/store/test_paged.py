@@ -1,7 +1,9 @@
-"""PagedMessages against a list."""
+"""PagedMessages against a list, and against a dict."""
 
+import random
 from typing import Any
 
+import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
@@ -141,15 +143,100 @@ def test_it_goes_on_after_it_was_emptied():
 
 
 def test_it_stays_right_when_far_more_goes_through_it_than_is_ever_in_it():
-    """Every message is a chunk of its own, and used-up chunks are thrown away in lots."""
+    """Used-up chunks are thrown away in lots."""
+    paged = PagedMessages(2)
+    for number in range(6000):
+        paged.append(number, number + 1, 1)
+        if number >= 3:
+            assert paged.first_queue_position() == number - 3
+            paged.drop(1)
+            assert paged.find(number - 3) is None
+            oldest = paged.find(number - 2)
+            assert oldest is not None and oldest.log_position == number - 1
+    assert rows(paged) == [(number, number + 1, 1) for number in range(5997, 6000)]
+
+
+def test_it_stays_right_when_messages_are_far_apart():
     distance = 1 << 31
     paged = PagedMessages()
     for number in range(3000):
         paged.append(number * distance, number + 1, 1)
         if number >= 3:
-            assert paged.first_queue_position() == (number - 3) * distance
             paged.drop(1)
             assert paged.find((number - 3) * distance) is None
-            oldest = paged.find((number - 2) * distance)
-            assert oldest is not None and oldest.log_position == number - 1
+            assert paged.find((number - 2) * distance) is not None
     assert rows(paged) == [(number * distance, number + 1, 1) for number in range(2997, 3000)]
+
+
+# In any order
+
+PLACES = st.one_of(
+    st.integers(0, 60),
+    st.integers(0, (1 << 62) - 1),
+    st.sampled_from([1 << 31, (1 << 31) - 1, (1 << 31) + 1, 1 << 40]),
+)
+INSERT = st.tuples(st.just("insert"), st.lists(st.tuples(PLACES, LOG_POSITIONS, SHARES), max_size=12))
+LAST = st.tuples(st.just("append"), st.lists(st.tuples(GAPS, LOG_POSITIONS, SHARES), max_size=6))
+
+
+def check_against(paged: PagedMessages, model: dict[int, Row], gone: set[int]) -> None:
+    wanted = sorted(model.values())
+    assert paged.count == len(wanted)
+    assert rows(paged) == wanted
+    assert not wanted or paged.first_queue_position() == wanted[0][0]
+    for each in wanted:
+        found = paged.find(each[0])
+        assert found is not None and row(found) == each
+    neighbours = {position + step for position in (*model, *gone) for step in (-1, 0, 1)}
+    assert [position for position in neighbours - set(model) if paged.find(position) is not None] == []
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.integers(2, 5), st.lists(st.one_of(INSERT, LAST, DROP, MOVE), max_size=25))
+@example(2, [("append", [(1, 1, 1)] * 4), ("drop", 3), ("insert", [(0, 5, 5), (2, 6, 6)]), ("drop", 1)])
+def test_it_is_a_sorted_dict_whose_front_goes(chunk_messages: int, steps: list[tuple[str, Any]]):
+    paged = PagedMessages(chunk_messages)
+    model: dict[int, Row] = {}
+    gone: set[int] = set()
+    for action, value in steps:
+        if action == "insert":
+            for each in value:
+                model[each[0]] = each
+                paged.insert(*each)
+        elif action == "append":
+            for gap, log_position, share in value:
+                position = max(model, default=-1) + gap
+                model[position] = (position, log_position, share)
+                paged.append(position, log_position, share)
+        elif action == "drop":
+            dropped = sorted(model)[:value]
+            for position in dropped:
+                del model[position]
+            gone.update(dropped)
+            paged.drop(len(dropped))
+        elif model:
+            seed, log_position, share = value
+            position = sorted(model)[seed % len(model)]
+            model[position] = (position, log_position, share)
+            paged.move(*model[position])
+        check_against(paged, model, gone)
+
+
+@pytest.mark.parametrize("order", ["up", "down", "mixed"])
+def test_many_are_sorted_whatever_order_they_come_in(order: str):
+    model = [(number << 40, number + 1, number % 7) for number in range(3 * CHUNK_MESSAGES)]
+    coming = model if order == "up" else model[::-1]
+    if order == "mixed":
+        coming = random.Random(5).sample(model, len(model))
+    paged = PagedMessages()
+    for each in coming:
+        paged.insert(*each)
+    assert rows(paged) == model
+
+
+def test_what_was_taken_may_come_again_before_all_others():
+    paged = filled(numbered(10))
+    paged.drop(5)
+    paged.insert(3, 77, 7)
+    assert paged.first_queue_position() == 3
+    assert rows(paged) == [(3, 77, 7), *numbered(10)[5:]]

@@ -1,16 +1,20 @@
-"""The ready messages of a queue, in order; those that memory has no room for are in the storage."""
+"""The ready messages of a queue, in order, and what the log has to hear of them.
+
+Those that memory has no room for are in the storage.
+"""
 
 from __future__ import annotations
 
 import heapq
 from collections import deque
 from itertools import islice
-from typing import Final, final
+from typing import Final
 
 from mypy_extensions import i64
 
-from amqpd.message import Message
+from amqpd.message import NOT_LOGGED, Message
 from amqpd.store.budget import MESSAGE_OVERHEAD_BYTES, PAGED_AT_ONCE_BYTES, Pageable
+from amqpd.store.journal import Journal
 from amqpd.store.queue_index import QueueIndex
 from amqpd.store.storage import Storage
 
@@ -19,7 +23,6 @@ READ_AT_ONCE_MESSAGES: Final = 2048
 READ_AT_ONCE_BYTES: Final = 262144
 
 
-@final
 class Backlog(Pageable):
     """Every message has a position, in the order of arrival.
 
@@ -33,14 +36,15 @@ class Backlog(Pageable):
         super().__init__()
         self.count: i64 = 0
         """How many messages are ready."""
-        self.end: i64 = 0
-        """The position of the next message to arrive; one that goes past the empty backlog takes it as well."""
         self.position: i64 = 0
-        """Of the message that was taken last."""
+        """Of the message that was taken, or looked at, last."""
         self.redelivered = False
         """Whether that message was delivered before."""
-        self._index = index
+        self.index = index
+        self.end: i64 = 0
+        """The position of the next message to arrive; one that goes past the empty backlog takes it as well."""
         self._storage = storage
+        self._journal: Journal | None = storage.journal if index.logged else None
         self._budget = storage.budget
         self._returned: list[tuple[int, Message]] = []
         self._head: deque[tuple[int, Message]] = deque()
@@ -50,21 +54,57 @@ class Backlog(Pageable):
         self._delivered_before: i64 = 0
         """What stands before this position was delivered before the broker started."""
 
-    def restore(self, end: i64) -> None:
-        """Begin with what the index has paged, after a start."""
-        self.end = end
-        self.count = self._index.paged.count
-        self._before_fresh = self._index.paged.count
-        self._delivered_before = self._index.delivered
+    def indexes(self) -> list[QueueIndex]:
+        """What the log knows of it."""
+        return [self.index]
+
+    def restore(self, ends: dict[int, int]) -> None:
+        """Begin with what the index has paged, after a start; `ends` is where it goes on, by index id."""
+        index = self.index
+        self.end = ends.get(index.id, 0)
+        self.count = index.paged.count
+        self._before_fresh = index.paged.count
+        self._delivered_before = index.delivered
+
+    def delivered(self) -> int:
+        """How many messages have left since the queue was made, less those that came back."""
+        return int(self.end - self.count)
+
+    def body_bytes(self) -> i64:
+        """How large the bodies of all ready messages are together."""
+        index = self.index
+        resident_overhead = (self.count - index.paged.count) * MESSAGE_OVERHEAD_BYTES
+        return self.resident_bytes - resident_overhead + index.paged_body_bytes
+
+    def pass_by(self, message: Message, no_ack: bool) -> i64:
+        """A message goes to a consumer at once, as nothing stands before it; its position."""
+        position = self.end
+        if message.persistent and self._journal is not None and not no_ack:
+            self._journal.add(message, self.index, position)
+        self.end = position + 1
+        return position
 
     def append(self, message: Message) -> None:
-        """Add a message at `end`."""
+        """Add a message behind all others."""
+        if message.persistent and self._journal is not None:
+            self._journal.add(message, self.index, self.end)
         self.end += 1
         self.count += 1
         self._fresh.append(message)
         self.resident_bytes += message.body_size + MESSAGE_OVERHEAD_BYTES
         if self.resident_bytes > self.reports_at_bytes:
             self._budget.report(self)
+
+    def forget(self, message: Message, position: i64) -> None:
+        """The log need not keep a message, which was taken, any more."""
+        if self._journal is not None and message.log_position != NOT_LOGGED:
+            self._journal.settle(message, self.index, position)
+
+    def note_delivery(self, message: Message, position: i64) -> None:
+        """A restart must know that whoever gets the message again has perhaps seen it."""
+        index = self.index
+        if self._journal is not None and message.log_position != NOT_LOGGED and position >= index.delivered:
+            self._journal.deliver(index, position)
 
     def put_back(self, position: i64, message: Message) -> None:
         """A message that was taken returns to its place."""
@@ -98,15 +138,25 @@ class Backlog(Pageable):
         self.resident_bytes -= message.body_size + MESSAGE_OVERHEAD_BYTES
         return message
 
+    def first(self) -> Message:
+        """Look at the first message, of which there must be one. Raises CannotRead."""
+        if self._returned:
+            return self._returned[0][1]
+        if self._before_fresh:
+            if not self._head:
+                self._read_head()
+            return self._head[0][1]
+        return self._fresh[0]
+
     def _read_head(self) -> None:
-        paged = self._index.paged.first(READ_AT_ONCE_MESSAGES, READ_AT_ONCE_BYTES)
-        messages = self._storage.page_in(self._index, paged)
+        paged = self.index.paged.first(READ_AT_ONCE_MESSAGES, READ_AT_ONCE_BYTES)
+        messages = self._storage.page_in(self.index, paged)
         for number, message in enumerate(messages):
             self._head.append((paged[number].queue_position, message))
             self.resident_bytes += message.body_size + MESSAGE_OVERHEAD_BYTES
 
     def page_out(self, keep_bytes: i64) -> None:
-        if not self._index.paged.count:
+        if not self.index.paged.count:
             self._fill_head(keep_bytes)
         size: i64 = 0
         messages: list[Message] = []
@@ -115,7 +165,7 @@ class Backlog(Pageable):
             size += message.body_size + MESSAGE_OVERHEAD_BYTES
             if size >= PAGED_AT_ONCE_BYTES:
                 break
-        paged = self._storage.page_out(self._index, self.end - len(self._fresh), messages)
+        paged = self._storage.page_out(self.index, self.end - len(self._fresh), messages)
         for _ in range(paged):
             self.resident_bytes -= self._fresh.popleft().body_size + MESSAGE_OVERHEAD_BYTES
         self._before_fresh += paged
@@ -132,8 +182,19 @@ class Backlog(Pageable):
             self._before_fresh += 1
             size += message.body_size + MESSAGE_OVERHEAD_BYTES
 
-    def clear(self) -> list[tuple[int, Message]]:
-        """Drop everything: the messages that were in memory, with their positions; `storage` drops the others."""
+    def purge(self) -> None:
+        """Drop everything that is ready."""
+        self._storage.purge_paged(self.index, self.end)
+        for position, message in self._clear():
+            self.forget(message, position)
+
+    def drop(self) -> None:
+        """The queue is gone, with all it had."""
+        self._storage.drop_index(self.index)
+        self._clear()
+
+    def _clear(self) -> list[tuple[int, Message]]:
+        """What was in memory, with positions, and is not any more."""
         position = self.end - len(self._fresh)
         dropped = [*self._returned, *self._head]
         for message in self._fresh:

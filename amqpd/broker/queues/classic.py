@@ -1,51 +1,40 @@
-"""Classic queues: messages in order, consumers in turn."""
+"""Classic queues: messages in order, or by priority, which may expire and be too many."""
 
 from __future__ import annotations
 
-from typing import Final, final
+from typing import Final
 
-from mypy_extensions import i64, mypyc_attr
+from mypy_extensions import i64
 
-from amqpd.broker.binding import Destination
-from amqpd.broker.consumer import Consumer, ConsumerRing
+from amqpd.broker.consumer import Consumer
+from amqpd.broker.dead_letter import EXPIRED, MAXLEN, REJECTED
 from amqpd.broker.queues.backlog import Backlog
+from amqpd.broker.queues.expiry import Expiry
+from amqpd.broker.queues.priority import PriorityBacklog
+from amqpd.broker.queues.queue import (
+    BEHIND,
+    CAUGHT_UP_MESSAGES,
+    REFUSED,
+    RUNS_AHEAD_MESSAGES,
+    TAKEN,
+    Owner,
+    Queue,
+    QueueHost,
+)
+from amqpd.broker.queues.rules import DROP_HEAD, REJECT_PUBLISH_DLX, PolicyDefinition
 from amqpd.broker.unacked import Delivery
-from amqpd.errors import AccessRefused, ResourceError, ResourceLocked
+from amqpd.errors import ResourceError
 from amqpd.message import NOT_LOGGED, Message
 from amqpd.store.api import CannotRead
-from amqpd.store.journal import Journal
-from amqpd.store.storage import Storage
+from amqpd.store.queue_index import QueueIndex
 from amqpd.wire.fields import Table
 
-RUNS_AHEAD_MESSAGES: Final = 2000
-"""How far publishers may be ahead of consumers before they are asked to wait a little."""
-
-CAUGHT_UP_MESSAGES: Final = 1000
-"""When consumers are no further behind than this, publishers that wait go on."""
+EXPIRED_AT_ONCE: Final = 1000
+"""More messages that expire together go in several turns, so that nobody else has to wait for long."""
 
 
-@mypyc_attr(allow_interpreted_subclasses=True)
-class Publisher:
-    """Whoever publishes, and can wait until consumers have caught up."""
-
-    def go_on(self) -> None:
-        """The queue that it waited for has drained."""
-        raise NotImplementedError
-
-
-@final
-class Owner:
-    """Whoever declares exclusive queues: a connection. They end with it, and nobody else may use them."""
-
-    def __init__(self) -> None:
-        self.queues: dict[Queue, None] = {}
-
-
-@final
-class Queue(Destination):
+class ClassicQueue(Queue):
     """Hands the messages of its backlog to its consumers, and knows what is in clients' hands."""
-
-    type = "queue"
 
     def __init__(
         self,
@@ -55,159 +44,125 @@ class Queue(Destination):
         auto_delete: bool,
         owner: Owner | None,
         arguments: Table,
-        storage: Storage,
+        host: QueueHost,
         queue_id: i64,
     ) -> None:
-        super().__init__(name, vhost, durable)
-        self.auto_delete = auto_delete
-        self.owner = owner
-        """Whom an exclusive queue belongs to, else None."""
-        self.arguments = arguments
-        self.consumers: dict[Consumer, None] = {}
-        self.unacked: i64 = 0
-        self.deleted = False
-        self.index = storage.add_index(queue_id, durable)
-        self._storage = storage
-        self._journal: Journal | None = storage.journal if self.index.logged else None
-        self._backlog = Backlog(self.index, storage)
-        self._ring = ConsumerRing()
-        self._waiting: dict[Publisher, None] = {}
+        super().__init__(name, vhost, durable, auto_delete, owner, arguments, host, queue_id)
+        self._backlog = self._make_backlog()
+        self._limited = False
+        """Whether its rules have a say when a message arrives."""
+        self.expiry = Expiry(host.timers, self._drop_some_expired)
+        self._follow_rules()
 
-    def restore(self, end: i64) -> None:
-        """Begin with what the log has of this queue, after a start; the next message will stand at `end`."""
-        self._backlog.restore(end)
+    def _make_backlog(self) -> Backlog:
+        storage = self._storage
+        levels = [
+            storage.add_index(self.id + number, self.durable)
+            for number in range(max(0, self.rules.max_priority) + 1)
+        ]
+        return Backlog(levels[0], storage) if len(levels) == 1 else PriorityBacklog(levels, storage)
+
+    def restore(self, ends: dict[int, int]) -> None:
+        self._backlog.restore(ends)
+        if self._backlog.count:
+            expiring = any(index.has_expiring for index in self.indexes())
+            self.expiry.is_active = expiring or self.expiry.ttl_ms >= 0 or len(self.expiry.changes) > 0
+            self._watch_first()
+            self._keep_limit()
+
+    def indexes(self) -> list[QueueIndex]:
+        return self._backlog.indexes()
 
     def ready(self) -> int:
-        """How many messages could be delivered now."""
         return int(self._backlog.count)
 
-    def check_owner(self, owner: Owner) -> None:
-        """Raise ResourceLocked (405) if the queue is exclusive to someone else."""
-        if self.owner is not None and self.owner is not owner:
-            raise locked(self)
-
     def delivered(self) -> int:
-        """How many messages have left since the queue was made, less those that came back."""
-        return int(self._backlog.end - self._backlog.count)
+        return self._backlog.delivered()
 
-    def add_waiting(self, publisher: Publisher) -> None:
-        """Let a publisher hear (`go_on`) when consumers have caught up."""
-        self._waiting[publisher] = None
+    # Rules
 
-    def remove_waiting(self, publisher: Publisher) -> None:
-        """It waits no more."""
-        self._waiting.pop(publisher, None)
+    def apply_policy(self, policy: PolicyDefinition | None) -> None:
+        super().apply_policy(policy)
+        self._follow_rules()
+        self._keep_limit()
+        self._watch_first()
 
-    def publish(self, message: Message) -> bool:
-        """Take a message: to a consumer at once if one waits, else to the end of the queue.
+    def _follow_rules(self) -> None:
+        rules = self.rules
+        self._limited = rules.max_length >= 0 or rules.max_length_bytes >= 0
+        expiry = self.expiry
+        if rules.message_ttl_ms != expiry.ttl_ms:
+            if self._backlog.count or self.unacked:
+                self._host.keep_ttl(self, expiry.now_ms(), expiry.ttl_ms)
+            expiry.ttl_ms = rules.message_ttl_ms
 
-        True if consumers have fallen so far behind that the publisher had better wait a little.
-        """
+    # Messages come
+
+    def publish(self, message: Message) -> i64:
+        if message.expires or self._limited or self.expiry.ttl_ms >= 0:
+            return self._publish_by_rules(message)
         backlog = self._backlog
-        is_logged = message.persistent and self._journal is not None
         if not backlog.count:
             consumer = self._ring.next()
             if consumer is not None:
-                position = backlog.end
-                if is_logged and not consumer.no_ack:
-                    self._log_arrival(message, position)
-                backlog.end = position + 1
-                self._hand(consumer, message, position, False)
-                return False
-        if is_logged:
-            self._log_arrival(message, backlog.end)
+                self._hand(consumer, message, backlog.pass_by(message, consumer.no_ack), False)
+                return TAKEN
         backlog.append(message)
-        return backlog.count > RUNS_AHEAD_MESSAGES and len(self.consumers) > 0
+        return BEHIND if backlog.count > RUNS_AHEAD_MESSAGES and len(self.consumers) > 0 else TAKEN
 
-    def _log_arrival(self, message: Message, position: i64) -> None:
-        if self._journal is not None:
-            self._journal.add(message, self.index, position)
-
-    def get(self) -> tuple[Message, int, bool] | None:
-        """Take the first ready message: the message, its position, and whether it was delivered before.
-
-        It counts as unacknowledged until `settle` or `requeue`. Raises ResourceError (506) if it can't be read.
-        """
+    def _publish_by_rules(self, message: Message) -> i64:
+        if message.expires or self.expiry.ttl_ms >= 0:
+            self.expiry.note_arrival(message)
+            self._drop_expired(EXPIRED_AT_ONCE)
+        if self._limited and self.rules.overflow != DROP_HEAD and self._would_overflow(message):
+            if self.rules.overflow == REJECT_PUBLISH_DLX:
+                self._bury(message, MAXLEN)
+            return REFUSED
         backlog = self._backlog
         if not backlog.count:
-            return None
+            consumer = self._ring.next()
+            if consumer is not None:
+                self._hand(consumer, message, backlog.pass_by(message, consumer.no_ack), False)
+                return TAKEN
+        backlog.append(message)
+        self._keep_limit()
+        self._watch_first()
+        return BEHIND if backlog.count > RUNS_AHEAD_MESSAGES and len(self.consumers) > 0 else TAKEN
+
+    def _would_overflow(self, message: Message) -> bool:
+        rules = self.rules
+        if 0 <= rules.max_length <= self._backlog.count:
+            return True
+        size = self._backlog.body_bytes() + message.body_size
+        return 0 <= rules.max_length_bytes < size
+
+    # Messages go
+
+    def get(self) -> tuple[Message, int, bool] | None:
+        backlog = self._backlog
+        self.touch()
         try:
+            while self.expiry.is_active and self._drop_expired(EXPIRED_AT_ONCE):
+                pass
+            if not backlog.count:
+                return None
             message = backlog.take()
         except CannotRead as error:
             raise ResourceError(f"cannot read messages of {self.title()}: {error}") from None
         self.unacked += 1
-        self._note_delivery(message, backlog.position)
-        return message, int(backlog.position), backlog.redelivered
-
-    def settle(self, message: Message, position: i64) -> None:
-        """A delivery is done with for good."""
-        self.unacked -= 1
-        self.forget(message, position)
-
-    def forget(self, message: Message, position: i64) -> None:
-        """The log need not keep a message for this queue any more."""
-        if self._journal is not None and message.log_position != NOT_LOGGED and not self.deleted:
-            self._journal.settle(message, self.index, position)
-
-    def _note_delivery(self, message: Message, position: i64) -> None:
-        """A restart must know that whoever gets the message again has perhaps seen it."""
-        index = self.index
-        if self._journal is not None and message.log_position != NOT_LOGGED and position >= index.delivered:
-            self._journal.deliver(index, position)
-
-    def requeue(self, deliveries: list[Delivery]) -> None:
-        """Put deliveries back to their places, and offer them to whoever has credit."""
-        if self.deleted:
-            return
-        for delivery in deliveries:
-            self._backlog.put_back(delivery.position, delivery.message)
-        self.unacked -= len(deliveries)
-        self.pump()
-
-    def purge(self) -> int:
-        """Drop all ready messages; how many there were."""
-        count = self.ready()
-        self._storage.purge_paged(self.index, self._backlog.end)
-        for position, message in self._backlog.clear():
-            self.forget(message, position)
-        return count
-
-    def drop(self) -> None:
-        """The queue is gone, with its messages; those in clients' hands are settled with it."""
-        self.deleted = True
-        self._storage.drop_index(self.index)
-        self._backlog.clear()
-
-    def check_consumer(self, exclusive: bool) -> None:
-        """Raise AccessRefused (403) if one more consumer, or an exclusive one, can't be added."""
-        if self.consumers and (exclusive or any(consumer.exclusive for consumer in self.consumers)):
-            raise AccessRefused(f"{self.title()} in exclusive use")
-
-    def add_consumer(self, consumer: Consumer) -> None:
-        """Let a consumer have its share, after the others; deliveries begin at once."""
-        self.consumers[consumer] = None
-        self.consumer_ready(consumer)
-
-    def remove_consumer(self, consumer: Consumer) -> None:
-        """Nothing more goes to this consumer; what it has not settled stays with its channel."""
-        consumer.cancelled = True
-        self.consumers.pop(consumer, None)
-
-    def cancel_consumers(self) -> None:
-        """The queue is gone: every consumer ends, and its sink hears of it."""
-        for consumer in list(self.consumers):
-            self.remove_consumer(consumer)
-            consumer.sink.consumer_cancelled(consumer)
-
-    def consumer_ready(self, consumer: Consumer) -> None:
-        """A consumer may have credit (again)."""
-        self._ring.add(consumer)
-        if self._backlog.count:
-            self.pump()
+        position = backlog.position
+        redelivered = backlog.redelivered
+        backlog.note_delivery(message, position)
+        self._watch_first()
+        return message, int(position), redelivered
 
     def pump(self) -> None:
-        """Deliver as long as there is a message and a consumer with credit."""
         backlog = self._backlog
+        if not backlog.count:
+            return
+        if self.expiry.is_active:
+            self._pump_fresh()
+            return
         while backlog.count:
             consumer = self._ring.next()
             if consumer is None:
@@ -215,38 +170,141 @@ class Queue(Destination):
             try:
                 message = backlog.take()
             except CannotRead as error:
-                self._stop_delivering(str(error))
+                self._stop_delivering(error)
                 return
             self._hand(consumer, message, backlog.position, backlog.redelivered)
             if self._waiting and backlog.count < CAUGHT_UP_MESSAGES:
                 self._release_waiting()
 
-    def _stop_delivering(self, reason: str) -> None:
-        """What comes next can't be read: consumers end, so that their clients know."""
-        self._storage.tell_unreadable(self.title(), reason)
-        self.cancel_consumers()
-
-    def _release_waiting(self) -> None:
-        waiting = self._waiting
-        self._waiting = {}
-        for publisher in waiting:
-            publisher.go_on()
+    def _pump_fresh(self) -> None:
+        """The same where each message may have expired."""
+        backlog = self._backlog
+        try:
+            while backlog.count:
+                if self._drop_expired(EXPIRED_AT_ONCE) or not backlog.count:
+                    continue
+                consumer = self._ring.next()
+                if consumer is None:
+                    break
+                message = backlog.take()
+                self._hand(consumer, message, backlog.position, backlog.redelivered)
+                if self._waiting and backlog.count < CAUGHT_UP_MESSAGES:
+                    self._release_waiting()
+        except CannotRead as error:
+            self._stop_delivering(error)
+            return
+        self._watch_first()
 
     def _hand(self, consumer: Consumer, message: Message, position: i64, redelivered: bool) -> None:
         if consumer.no_ack:
             if message.log_position != NOT_LOGGED:
-                self.forget(message, position)
+                self._backlog.forget(message, position)
         else:
             self.unacked += 1
             consumer.unacked += 1
             if message.log_position != NOT_LOGGED:
-                self._note_delivery(message, position)
+                self._backlog.note_delivery(message, position)
         consumer.sink.deliver(consumer, message, position, redelivered)
 
+    def _stop_delivering(self, error: CannotRead) -> None:
+        """What comes next can't be read: consumers end, so that their clients know."""
+        self._storage.tell_unreadable(self.title(), str(error))
+        self.cancel_consumers()
 
-def locked(queue: Queue) -> ResourceLocked:
-    """RabbitMQ's answer to whoever may not use an exclusive queue, or declares exclusiveness otherwise."""
-    return ResourceLocked(
-        f"cannot obtain exclusive access to locked {queue.title()}. It could be originally declared on another "
-        "connection or the exclusive property value does not match that of the original declaration."
-    )
+    def forget(self, message: Message, position: i64) -> None:
+        if not self.deleted and message.log_position != NOT_LOGGED:
+            self._backlog.forget(message, position)
+
+    def requeue(self, deliveries: list[Delivery]) -> None:
+        if self.deleted:
+            return
+        for delivery in deliveries:
+            self._backlog.put_back(delivery.position, delivery.message)
+        self.unacked -= len(deliveries)
+        self.pump()
+        self._keep_limit()
+        self._watch_first()
+
+    def purge(self) -> int:
+        count = self.ready()
+        self._backlog.purge()
+        return count
+
+    def drop(self) -> None:
+        super().drop()
+        self.expiry.stop()
+        self._backlog.drop()
+
+    # Messages die
+
+    def reject(self, deliveries: list[Delivery]) -> None:
+        if self.deleted:
+            return
+        self.unacked -= len(deliveries)
+        for delivery in deliveries:
+            self._bury(delivery.message, REJECTED)
+            self.forget(delivery.message, delivery.position)
+
+    def _bury(self, message: Message, reason: str) -> None:
+        if self.rules.dead_letter_exchange is not None:
+            self._host.dead_letter(self, message, reason)
+
+    def _drop_first(self, reason: str) -> None:
+        """The first message dies. Raises CannotRead."""
+        backlog = self._backlog
+        message = backlog.take()
+        position = backlog.position
+        self._bury(message, reason)
+        if message.log_position != NOT_LOGGED:
+            backlog.forget(message, position)
+
+    def _keep_limit(self) -> None:
+        """What is too much goes, from the front (x-max-length, x-max-length-bytes)."""
+        if not self._limited or self.rules.overflow != DROP_HEAD:
+            return
+        max_length = self.rules.max_length
+        max_bytes = self.rules.max_length_bytes
+        backlog = self._backlog
+        try:
+            while backlog.count and (
+                0 <= max_length < backlog.count or (max_bytes >= 0 and backlog.body_bytes() > max_bytes)
+            ):
+                self._drop_first(MAXLEN)
+        except CannotRead as error:
+            self._stop_delivering(error)
+
+    def _drop_expired(self, at_most: i64) -> bool:
+        """Drop messages at the front that have expired; True if there may be more. Raises CannotRead."""
+        backlog = self._backlog
+        if not backlog.count or not self.expiry.is_active:
+            return False
+        now_ms = self.expiry.now_ms()
+        for _ in range(at_most):
+            if not backlog.count:
+                return False
+            deadline_ms = self.expiry.deadline_ms(backlog.first())
+            if deadline_ms < 0 or deadline_ms > now_ms:
+                return False
+            self._drop_first(EXPIRED)
+        return True
+
+    def _drop_some_expired(self) -> None:
+        """The first message is due."""
+        try:
+            self._drop_expired(EXPIRED_AT_ONCE)
+        except CannotRead as error:
+            self._stop_delivering(error)
+            return
+        self._watch_first()
+
+    def _watch_first(self) -> None:
+        """Wake up when the first message expires."""
+        if not self.expiry.is_active:
+            return
+        if not self._backlog.count:
+            self.expiry.rest(self.unacked == 0)
+            return
+        try:
+            self.expiry.watch(self._backlog.first())
+        except CannotRead as error:
+            self._stop_delivering(error)

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from pamqp import commands
 
-from amqpd.broker.arguments import QUEUE_ARGUMENTS_WITHOUT_EFFECT
+from amqpd.broker.arguments import (
+    DEAD_LETTER_EXCHANGE,
+    check_may_be_server_named,
+    resource_argument,
+    with_default_type,
+)
 from amqpd.broker.definitions import QueueDeclared
-from amqpd.broker.queues.classic import Queue
+from amqpd.broker.queues.queue import Queue
 from amqpd.broker.vhost import check_not_reserved
 from amqpd.errors import PreconditionFailed
 from amqpd.protocol.channel import Channel, stripped
@@ -46,32 +51,37 @@ def _declared(
 
 
 def _declare(channel: Channel, method: commands.Queue.Declare) -> Queue:
+    arguments = with_default_type(
+        decoded_table(method.arguments),
+        channel.vhost.default_queue_type,
+        method.durable,
+        method.exclusive,
+        method.auto_delete,
+    )
     name = stripped(method.queue)
     if name:
         check_not_reserved("queue", name)
     else:
+        check_may_be_server_named(arguments)
         name = channel.connection.broker.generated_name("amq.gen-")
     channel.allow("configure", "queue", name)
     # An exclusive queue ends with its connection, so that durable has no meaning (RabbitMQ 3.10, observed).
     durable = method.durable and not method.exclusive
     owner = channel.connection.owner
     exclusive_to = owner if method.exclusive else None
-    arguments = decoded_table(method.arguments)
     wanted = QueueDeclared(name, durable, method.auto_delete, exclusive_to, arguments)
     if name not in channel.vhost.queues:
-        _warn_of_arguments(channel, name, arguments)
+        _allow_dead_letter_exchange(channel, name, arguments)
     return channel.vhost.declare_queue(wanted, owner)
 
 
-def _warn_of_arguments(channel: Channel, queue: str, arguments: Table) -> None:
-    """Say in the log what will not do what RabbitMQ's users expect."""
-    without_effect = sorted(QUEUE_ARGUMENTS_WITHOUT_EFFECT.intersection(arguments))
-    queue_type = arguments.get("x-queue-type")
-    if queue_type is not None and queue_type.value != "classic":
-        without_effect.append("x-queue-type")
-    if without_effect:
-        fields: dict[str, object] = {"queue": queue, "arguments": ", ".join(without_effect)}
-        channel.connection.tell("warning", "queue arguments without effect", fields)
+def _allow_dead_letter_exchange(channel: Channel, name: str, arguments: Table) -> None:
+    """Who declares a dead letter exchange must be allowed to read here and to write there."""
+    title = f"queue '{name}' in vhost '{channel.vhost.name}'"
+    dead_letter_exchange = resource_argument(title, arguments, DEAD_LETTER_EXCHANGE)
+    if dead_letter_exchange is not None:
+        channel.allow("read", "queue", name)
+        channel.allow("write", "exchange", dead_letter_exchange)
 
 
 @handles(commands.Queue.Bind)

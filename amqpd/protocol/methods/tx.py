@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from mypy_extensions import i64
 from pamqp import commands
 
+from amqpd.broker.queues.queue import REFUSED
 from amqpd.errors import PreconditionFailed
 from amqpd.protocol.channel import Channel
 from amqpd.protocol.dispatch import handles
@@ -26,15 +28,14 @@ def commit(channel: Channel, method: commands.Tx.Commit) -> None:
     transaction = _transaction_of(channel)
     channel.vhost.check_log(transaction.is_durable())
     channel.transaction = Transaction()
+    outcome: i64 = 0
     for publish in transaction.publishes:
         queues = [queue for queue in publish.queues if not queue.deleted]
-        channel.hand_over(publish.message, queues, publish.mandatory)
+        outcome |= channel.hand_over(publish.message, queues, publish.mandatory)
     for settlement in transaction.settlements:
-        deliveries = [delivery for _tag, delivery in settlement.deliveries]
-        if settlement.requeue:
-            channel.requeue(deliveries)
-        else:
-            channel.discard(deliveries)
+        channel.settle_all([delivery for _tag, delivery in settlement.deliveries], settlement.outcome)
+    if outcome & REFUSED:
+        raise PreconditionFailed("partial tx completion")
     channel.answer_when_durable(commands.Tx.CommitOk())
 
 

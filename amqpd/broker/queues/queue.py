@@ -1,0 +1,287 @@
+"""What every queue type has in common, and what the rest of the broker asks of a queue."""
+
+from __future__ import annotations
+
+from typing import Final, final
+
+from mypy_extensions import i64, mypyc_attr
+
+from amqpd.broker.binding import Destination
+from amqpd.broker.consumer import Consumer, ConsumerRing
+from amqpd.broker.queues.rules import PolicyDefinition, QueueRules, queue_rules
+from amqpd.broker.unacked import Delivery
+from amqpd.clock import Timer, Timers
+from amqpd.errors import AccessRefused, ResourceLocked
+from amqpd.message import Message
+from amqpd.store.queue_index import QueueIndex
+from amqpd.store.storage import Storage
+from amqpd.wire.fields import Table
+
+RUNS_AHEAD_MESSAGES: Final = 2000
+"""How far publishers may be ahead of consumers before they are asked to wait a little."""
+
+CAUGHT_UP_MESSAGES: Final = 1000
+"""When consumers are no further behind than this, publishers that wait go on."""
+
+TAKEN: Final = 0
+"""What `publish` returns: the message is in the queue, or with a consumer. Further bits say more."""
+
+BEHIND: Final = 1
+"""Consumers have fallen so far behind that the publisher had better wait a little."""
+
+REFUSED: Final = 2
+"""The queue did not take the message: it is full."""
+
+LOGGED: Final = 4
+"""The queue has made a copy of the message, which is safe with the next group of the log."""
+
+
+@mypyc_attr(allow_interpreted_subclasses=True)
+class Publisher:
+    """Whoever publishes, and can wait until consumers have caught up."""
+
+    def go_on(self) -> None:
+        """The queue that it waited for has drained."""
+        raise NotImplementedError
+
+
+@final
+class Owner:
+    """Whoever declares exclusive queues: a connection. They end with it, and nobody else may use them."""
+
+    def __init__(self) -> None:
+        self.queues: dict[Queue, None] = {}
+
+
+@mypyc_attr(allow_interpreted_subclasses=True)
+class QueueHost:
+    """Where queues live: what they share, and what they can't do alone."""
+
+    def __init__(self, storage: Storage, timers: Timers) -> None:
+        self.storage = storage
+        self.timers = timers
+
+    def dead_letter(self, queue: Queue, message: Message, reason: str) -> bool:
+        """Send what died in a queue to the queue's dead letter exchange; False if no queue took it."""
+        raise NotImplementedError
+
+    def keep_ttl(self, queue: Queue, until_ms: i64, ttl_ms: i64) -> None:
+        """What has arrived in a queue until then (unix ms) keeps this time to live, -1 for none."""
+        raise NotImplementedError
+
+    def end_queue(self, queue: Queue) -> None:
+        """Nobody needs the queue any more."""
+        raise NotImplementedError
+
+
+class Queue(Destination):
+    """Has consumers that take turns, and rules that its arguments and policies make.
+
+    A type says where messages are kept and in which order they go.
+    """
+
+    type = "queue"
+    queue_type = "classic"
+
+    def __init__(
+        self,
+        name: str,
+        vhost: str,
+        durable: bool,
+        auto_delete: bool,
+        owner: Owner | None,
+        arguments: Table,
+        host: QueueHost,
+        queue_id: i64,
+    ) -> None:
+        super().__init__(name, vhost, durable)
+        self.auto_delete = auto_delete
+        self.owner = owner
+        """Whom an exclusive queue belongs to, else None."""
+        self.arguments = arguments
+        self.id = queue_id
+        """What the log calls it; types that need more than one index have those that follow, too."""
+        self.rules: QueueRules = queue_rules(arguments, None)
+        self.consumers: dict[Consumer, None] = {}
+        self.active_consumer: Consumer | None = None
+        """Who gets everything, if only one may be active at a time (x-single-active-consumer)."""
+        self.unacked: i64 = 0
+        self.deleted = False
+        self.logged = durable and host.storage.journal is not None
+        """Whether its persistent messages go into the log."""
+        self._host = host
+        self._storage = host.storage
+        self._ring = ConsumerRing()
+        self._waiting: dict[Publisher, None] = {}
+        self._last_used_s = 0.0
+        self._unused_timer: Timer | None = None
+        self.touch()
+
+    def check_owner(self, owner: Owner) -> None:
+        """Raise ResourceLocked (405) if the queue is exclusive to someone else."""
+        if self.owner is not None and self.owner is not owner:
+            raise locked(self)
+
+    # What is different for each type
+
+    def restore(self, ends: dict[int, int]) -> None:
+        """Begin with what the log has, after a start; `ends` is where the next message will stand, by index id."""
+        raise NotImplementedError
+
+    def indexes(self) -> list[QueueIndex]:
+        """What the log knows of it."""
+        raise NotImplementedError
+
+    def ready(self) -> int:
+        """How many messages could be delivered now."""
+        raise NotImplementedError
+
+    def delivered(self) -> int:
+        """How many messages have left since the queue was made, less those that came back."""
+        raise NotImplementedError
+
+    def publish(self, message: Message) -> i64:
+        """Take a message: TAKEN, with the bits BEHIND, REFUSED and LOGGED."""
+        raise NotImplementedError
+
+    def get(self) -> tuple[Message, int, bool] | None:
+        """Take the first ready message: the message, its position, and whether it was delivered before.
+
+        It counts as unacknowledged until it is settled. Raises ResourceError (506) if it can't be read.
+        """
+        raise NotImplementedError
+
+    def settle(self, message: Message, position: i64) -> None:
+        """A delivery was acknowledged."""
+        self.unacked -= 1
+        self.forget(message, position)
+
+    def forget(self, message: Message, position: i64) -> None:
+        """The log need not keep a message for this queue any more."""
+        raise NotImplementedError
+
+    def reject(self, deliveries: list[Delivery]) -> None:
+        """These deliveries were refused, and do not come back."""
+        raise NotImplementedError
+
+    def requeue(self, deliveries: list[Delivery]) -> None:
+        """Take deliveries back, and offer them to whoever has credit."""
+        raise NotImplementedError
+
+    def purge(self) -> int:
+        """Drop all ready messages; how many there were."""
+        raise NotImplementedError
+
+    def drop(self) -> None:
+        """The queue is gone, with its messages; those in clients' hands are settled with it."""
+        self.deleted = True
+        if self._unused_timer is not None:
+            self._unused_timer.cancel()
+
+    def pump(self) -> None:
+        """Deliver as long as there is a message and a consumer with credit."""
+        raise NotImplementedError
+
+    # Rules
+
+    def apply_policy(self, policy: PolicyDefinition | None) -> None:
+        """Follow what its arguments and this policy ask together, from now on."""
+        self.rules = queue_rules(self.arguments, policy)
+        self.touch()
+
+    # Publishers that wait
+
+    def add_waiting(self, publisher: Publisher) -> None:
+        """Let a publisher hear (`go_on`) when consumers have caught up."""
+        self._waiting[publisher] = None
+
+    def remove_waiting(self, publisher: Publisher) -> None:
+        """It waits no more."""
+        self._waiting.pop(publisher, None)
+
+    def _release_waiting(self) -> None:
+        waiting = self._waiting
+        self._waiting = {}
+        for publisher in waiting:
+            publisher.go_on()
+
+    # Consumers
+
+    def check_consumer(self, exclusive: bool) -> None:
+        """Raise AccessRefused (403) if one more consumer, or an exclusive one, can't be added."""
+        if exclusive and (self.consumers or self.rules.single_active_consumer):
+            raise AccessRefused(f"{self.title()} in exclusive use")
+        if self.consumers and any(consumer.exclusive for consumer in self.consumers):
+            raise AccessRefused(f"{self.title()} in exclusive use")
+
+    def add_consumer(self, consumer: Consumer) -> None:
+        """Let a consumer have its share, after the others; deliveries begin at once."""
+        self.consumers[consumer] = None
+        self._last_used_s = self._host.timers.clock.monotonic_s()
+        if self.rules.single_active_consumer and self.active_consumer is None:
+            self.active_consumer = consumer
+        self.consumer_ready(consumer)
+
+    def remove_consumer(self, consumer: Consumer) -> None:
+        """Nothing more goes to this consumer; what it has not settled stays with its channel."""
+        consumer.cancelled = True
+        if consumer not in self.consumers:
+            return
+        del self.consumers[consumer]
+        if not self.consumers:
+            self.touch()
+        if consumer is self.active_consumer:
+            self.active_consumer = self._next_active()
+            if self.active_consumer is not None and not self.deleted:
+                self.consumer_ready(self.active_consumer)
+
+    def _next_active(self) -> Consumer | None:
+        """Who takes over: the one that has waited longest."""
+        for consumer in self.consumers:
+            return consumer
+        return None
+
+    def cancel_consumers(self) -> None:
+        """The queue is gone: every consumer ends, and its sink hears of it."""
+        for consumer in list(self.consumers):
+            self.remove_consumer(consumer)
+            consumer.sink.consumer_cancelled(consumer)
+
+    def consumer_ready(self, consumer: Consumer) -> None:
+        """A consumer may have credit (again)."""
+        if self.active_consumer is None or consumer is self.active_consumer:
+            self._ring.add(consumer)
+            self.pump()
+
+    # Queues that nobody uses (x-expires)
+
+    def touch(self) -> None:
+        """Somebody has used the queue: it is kept for its whole time again."""
+        if self.rules.expires_ms < 0:
+            return
+        self._last_used_s = self._host.timers.clock.monotonic_s()
+        if self._unused_timer is None:
+            self._watch_use()
+
+    def _watch_use(self) -> None:
+        left_s = self._last_used_s + self.rules.expires_ms / 1000 - self._host.timers.clock.monotonic_s()
+        self._unused_timer = self._host.timers.after(max(0.0, left_s), self._end_unused)
+
+    def _end_unused(self) -> None:
+        """It was not used for a while: perhaps long enough."""
+        self._unused_timer = None
+        if self.rules.expires_ms < 0 or self.consumers or self.deleted:
+            return
+        unused_s = self._host.timers.clock.monotonic_s() - self._last_used_s
+        if unused_s * 1000 < float(self.rules.expires_ms):
+            self._watch_use()
+        else:
+            self._host.end_queue(self)
+
+
+def locked(queue: Queue) -> ResourceLocked:
+    """RabbitMQ's answer to whoever may not use an exclusive queue, or declares exclusiveness otherwise."""
+    return ResourceLocked(
+        f"cannot obtain exclusive access to locked {queue.title()}. It could be originally declared on another "
+        "connection or the exclusive property value does not match that of the original declaration."
+    )
