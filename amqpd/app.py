@@ -109,6 +109,7 @@ def parameters_of(settings: Settings) -> Parameters:
         handshake_timeout_s=float(settings.handshake_timeout_s),
         max_message_size_bytes=settings.max_message_size_bytes,
         output_max_bytes=settings.output_max_bytes,
+        consumer_timeout_ms=settings.consumer_timeout_ms,
     )
 
 

@@ -25,6 +25,12 @@ NOT_LOGGED: Final = 0
 TO_BE_LOGGED: Final = -1
 """The log position of a message that waits for the next group."""
 
+PERSISTENT: Final = 1
+"""The flag of a message that durable queues keep over a restart (delivery mode 2)."""
+
+EXPIRES: Final = 2
+"""The flag of a message with a time to live of its own (the property expiration)."""
+
 GATHERED_MAX_BYTES: Final = 65536
 """Small parts of a body are copied together up to this size, so that none costs more than it weighs."""
 
@@ -82,17 +88,14 @@ class Message:
         frames: bytes,
         channel_id: i64,
         pieces: list[Octets] | None,
-        persistent: bool = False,
-        expires: bool = False,
+        flags: i64 = 0,
     ) -> None:
         self.address = address
         self.header = header
         self.body_size = body_size
         self.pieces = pieces
-        self.persistent = persistent
-        """Whether durable queues keep it over a restart (delivery mode 2)."""
-        self.expires = expires
-        """Whether it has a time to live of its own (the property expiration)."""
+        self.flags = flags
+        """PERSISTENT and EXPIRES."""
         self.arrived_ms: i64 = 0
         """When it came to queues that ask, or was written to the log, in milliseconds since 1970; 0 until then."""
         self.log_position: i64 = NOT_LOGGED
@@ -104,13 +107,23 @@ class Message:
 
     def with_header(self, header: bytes) -> Message:
         """The same message with another content header."""
+        return Message(self.address, header, self.body_size, b"", 0, self.body_pieces(), self.flags)
+
+    def twin(self) -> Message:
+        """The same message as an object of its own, of which the log may know something else."""
         return Message(
-            self.address, header, self.body_size, b"", 0, self.body_pieces(), self.persistent, self.expires
+            self.address,
+            self.header,
+            self.body_size,
+            self._frames,
+            self._channel_id,
+            self.pieces,
+            self.flags,
         )
 
-    def republished(self, address: bytes, header: bytes, expires: bool = False) -> Message:
-        """A new message with the same body, for another exchange or routing key."""
-        return Message(address, header, self.body_size, b"", 0, self.body_pieces(), self.persistent, expires)
+    def republished(self, address: bytes, header: bytes) -> Message:
+        """A new message with the same body, for another exchange or routing key, that does not expire by itself."""
+        return Message(address, header, self.body_size, b"", 0, self.body_pieces(), self.flags & ~EXPIRES)
 
     def framed(self, channel_id: i64) -> bytes:
         """Header and body frame for one channel; only for a message without `pieces`."""

@@ -3,7 +3,8 @@
 import re
 from typing import Final
 
-from amqpd.auth.patterns import as_bytes_text, compile_pattern
+from amqpd.auth.patterns import compile_pattern
+from amqpd.wire.patterns import as_bytes_text
 
 CONFIGURE: Final = "configure"
 WRITE: Final = "write"

@@ -5,6 +5,7 @@ from typing import Final
 
 from amqpd.auth import passwords
 from amqpd.auth.permissions import Permissions
+from amqpd.wire.json_terms import pairs, term
 
 DEFAULT_USER: Final = "guest"
 _BLANK_PASSWORD: Final = (
@@ -13,6 +14,20 @@ _BLANK_PASSWORD: Final = (
     "configure the client to use the EXTERNAL authentication mechanism. "
     "Alternatively change the password for the user to be non-blank."
 )
+
+
+MAX_CONNECTIONS: Final = "max-connections"
+MAX_CHANNELS: Final = "max-channels"
+ALL_LIMITS: Final = "all"
+_LARGEST: Final = 2**63 - 1
+
+
+class InvalidLimits(Exception):
+    """Limits that a user can't have; `text` says why, as RabbitMQ's HTTP API does."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self.text = text
 
 
 class LoginRefused(Exception):
@@ -40,7 +55,18 @@ class User:
         self.tags: list[str] = [] if tags is None else tags
         self.permissions: dict[str, Permissions] = {}
         self.max_connections: int | None = None
+        """How many connections the user may have open; None, or a negative number, is no limit."""
         self.max_channels: int | None = None
+        """How many channels, over all connections; the same."""
+
+    def limits(self) -> dict[str, int]:
+        """The limits that are set, by their names."""
+        limits: dict[str, int] = {}
+        if self.max_connections is not None:
+            limits[MAX_CONNECTIONS] = self.max_connections
+        if self.max_channels is not None:
+            limits[MAX_CHANNELS] = self.max_channels
+        return limits
 
     def permissions_in(self, vhost: str) -> Permissions | None:
         """The permissions in a vhost, or None if the user may not enter it."""
@@ -105,6 +131,23 @@ class Users:
         user.max_connections = max_connections
         user.max_channels = max_channels
         self._changed(name)
+
+    def add_limits(self, name: str, limits: dict[str, object]) -> None:
+        """Set limits by their names, of values as they come from JSON; others stay as they are.
+
+        Raises KeyError if there is no such user, InvalidLimits.
+        """
+        user = self._users[name]
+        checked = {**user.limits(), **_checked(limits)}
+        self.set_limits(name, checked.get(MAX_CONNECTIONS), checked.get(MAX_CHANNELS))
+
+    def clear_limit(self, name: str, limit: str) -> None:
+        """Lift one limit, or "all"; one that is not set is no error. Raises KeyError if there is no such user."""
+        limits = self._users[name].limits()
+        limits.pop(limit, None)
+        if limit == ALL_LIMITS:
+            limits.clear()
+        self.set_limits(name, limits.get(MAX_CONNECTIONS), limits.get(MAX_CHANNELS))
 
     def set_permissions(self, name: str, vhost: str, configure: str, write: str, read: str) -> None:
         """Let a user into a vhost, keeping its topic permissions there.
@@ -172,3 +215,21 @@ def default_users(loopback_users: set[str] | None = None) -> Users:
     users.add(User(DEFAULT_USER, password_hash, tags=["administrator"]))
     users.set_permissions(DEFAULT_USER, "/", ".*", ".*", ".*")
     return users
+
+
+def _checked(limits: dict[str, object]) -> dict[str, int]:
+    checked: dict[str, int] = {}
+    unknown: dict[str, object] = {}
+    problems: list[str] = []
+    for name, value in limits.items():
+        if name not in (MAX_CONNECTIONS, MAX_CHANNELS):
+            unknown[name] = value
+        elif isinstance(value, int) and not isinstance(value, bool):
+            checked[name] = min(value, _LARGEST)
+        else:
+            problems.append(f"{name} should be a number, actually was {term(value)}")
+    if unknown:
+        problems.append(f"Unrecognised terms {pairs(unknown)} in user-limits")
+    if problems:
+        raise InvalidLimits("\n".join(problems))
+    return checked

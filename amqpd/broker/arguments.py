@@ -8,7 +8,10 @@ from typing import Final
 from amqpd.broker.queues.rules import (
     CLASSIC,
     DEAD_LETTER_STRATEGIES,
+    LARGEST_PRIORITY,
+    LONGEST_TIME_MS,
     OVERFLOWS,
+    QUEUE_TYPES,
     QUORUM,
     STREAM,
     age_ms,
@@ -28,14 +31,9 @@ QUEUE_TYPE: Final = "x-queue-type"
 SEGMENT_SIZE: Final = "x-stream-max-segment-size-bytes"
 FILTER_SIZE: Final = "x-stream-filter-size-bytes"
 
-LONGEST_TIME_MS: Final = 315_360_000_000
-"""Ten years: no time to live and no expiry is longer."""
-
-LARGEST_PRIORITY: Final = 255
 LARGEST_SEGMENT_BYTES: Final = 3_000_000_000
 LEADER_LOCATORS: Final = ("client-local", "balanced", "random", "least-leaders")
 QUEUE_MODES: Final = ("default", "lazy")
-QUEUE_TYPES: Final = (CLASSIC, QUORUM, STREAM)
 QUEUE_VERSIONS: Final = (1, 2)
 
 

@@ -8,6 +8,8 @@ from typing import final
 
 from amqpd.broker.alarms import Alarms
 from amqpd.broker.definitions import VhostAdded, definition_of, encode, words
+from amqpd.broker.exchanges.delayed import Delayed
+from amqpd.broker.limits import LimitReached, Node, NodeLimits, OpenCounts, is_reached
 from amqpd.broker.vhost import VirtualHost
 from amqpd.clock import Clock, Timers
 from amqpd.events import Events
@@ -33,18 +35,38 @@ class Broker:
         self.alarms = Alarms()
         self.events = events
         self.vhosts: dict[str, VirtualHost] = {}
+        self.open_counts = OpenCounts()
+        self._node = AllVhosts(self.vhosts)
         self._random_bytes = random_bytes
 
+    @property
+    def limits(self) -> NodeLimits:
+        """The limits of the whole broker."""
+        return self._node.limits
+
+    def set_limits(self, limits: NodeLimits) -> None:
+        """Let these limits of the whole broker be in force; what is there already stays."""
+        self._node.limits = limits
+
     def add_vhost(self, name: str) -> VirtualHost:
-        """Make a virtual host, with its predeclared exchanges, or return the one there."""
+        """Make a virtual host, with its predeclared exchanges, or return the one there.
+
+        Raises LimitReached if there can be no more.
+        """
         vhost = self.vhosts.get(name)
         if vhost is None:
+            self._check_vhost_limit(name)
             if self.storage.journal is not None:
                 self.storage.journal.check()
                 self.storage.journal.define(encode(name, VhostAdded()))
-            vhost = VirtualHost(name, self.storage, self.timers, self.events, self._random_bytes)
+            vhost = VirtualHost(name, self.storage, self.timers, self.events, self._random_bytes, self._node)
             self.vhosts[name] = vhost
         return vhost
+
+    def _check_vhost_limit(self, name: str) -> None:
+        limit = int(self.limits.vhost_max)
+        if is_reached(limit, len(self.vhosts)):
+            raise LimitReached(f"cannot create vhost '{name}': vhost limit of {limit} is reached")
 
     def records(self) -> list[bytes]:
         """The records that make all vhosts with everything durable in them again, in this order."""
@@ -65,7 +87,27 @@ class Broker:
         for vhost in self.vhosts.values():
             for queue in vhost.queues.values():
                 queue.restore(ends)
+            for exchange in vhost.exchanges.values():
+                if isinstance(exchange, Delayed):
+                    exchange.restore(ends)
 
     def generated_name(self, prefix: str) -> str:
         """`prefix` and 22 characters of URL-safe base64, as RabbitMQ names queues and consumers."""
         return prefix + base64.urlsafe_b64encode(self._random_bytes(NAME_BYTES)).decode().rstrip("=")
+
+
+@final
+class AllVhosts(Node):
+    """What a virtual host knows of the others."""
+
+    def __init__(self, vhosts: dict[str, VirtualHost]) -> None:
+        super().__init__()
+        self._vhosts = vhosts
+
+    def queue_count(self) -> int:
+        """How many queues there are in all virtual hosts."""
+        return sum([len(vhost.queues) for vhost in self._vhosts.values()])
+
+    def exchange_count(self) -> int:
+        """How many exchanges there are in all virtual hosts."""
+        return sum([len(vhost.exchanges) for vhost in self._vhosts.values()])

@@ -29,6 +29,10 @@ class Sink:
         """Take one message that stood at `position` in the consumer's queue."""
         raise NotImplementedError
 
+    def channel_id(self) -> i64:
+        """Which channel frames are best numbered for; those of another will do as well."""
+        return 1
+
     def consumer_cancelled(self, consumer: Consumer) -> None:
         """The broker ended this consumer: its queue is gone."""
         raise NotImplementedError

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from typing import Final
 
+from amqpd.broker.policy import Policy
 from amqpd.broker.queues.queue import Owner
 from amqpd.wire.fields import Field, Table, decode_table_at, encode_table
 
@@ -20,7 +22,7 @@ class Definition:
 
 
 class ExchangeDeclared(Definition):
-    """An exchange comes to be (3.1.3)."""
+    """An exchange comes to be (3.1.3). If it keeps messages, the vhost gives it an id for them; else that is 0."""
 
     def __init__(
         self,
@@ -30,6 +32,7 @@ class ExchangeDeclared(Definition):
         auto_delete: bool,
         internal: bool,
         arguments: Table,
+        queue_id: int = 0,
     ) -> None:
         self.exchange = exchange
         self.exchange_type = exchange_type
@@ -37,15 +40,19 @@ class ExchangeDeclared(Definition):
         self.auto_delete = auto_delete
         self.internal = internal
         self.arguments = arguments
+        self.queue_id = queue_id
 
     def fields(self) -> Table:
-        return {
+        table: Table = {
             "name": text(self.exchange),
             "type": text(self.exchange_type),
             "auto_delete": flag(self.auto_delete),
             "internal": flag(self.internal),
             "arguments": Field("F", self.arguments),
         }
+        if self.queue_id:
+            table["id"] = Field("l", self.queue_id)
+        return table
 
 
 class ExchangeDeleted(Definition):
@@ -157,6 +164,75 @@ class VhostAdded(Definition):
         return {}
 
 
+class VhostDescribed(Definition):
+    """What is said of a virtual host, and the type of queues that are declared without one ("" is classic)."""
+
+    durable = True
+
+    def __init__(self, description: str, tags: list[str], default_queue_type: str) -> None:
+        self.description = description
+        self.tags = tags
+        self.default_queue_type = default_queue_type
+
+    def fields(self) -> Table:
+        return {
+            "description": text(self.description),
+            "tags": Field("A", [text(tag) for tag in self.tags]),
+            "default_queue_type": text(self.default_queue_type),
+        }
+
+
+class VhostLimitsSet(Definition):
+    """The limits of a virtual host are these, and no others: see limits.py."""
+
+    durable = True
+
+    def __init__(self, limits: dict[str, int]) -> None:
+        self.limits = limits
+
+    def fields(self) -> Table:
+        return {"limits": Field("F", {name: Field("l", limit) for name, limit in self.limits.items()})}
+
+
+class PolicySet(Definition):
+    """A policy comes to be, or replaces the one of its name."""
+
+    durable = True
+
+    def __init__(self, policy: Policy) -> None:
+        self.policy = policy
+
+    def fields(self) -> Table:
+        policy = self.policy
+        return {
+            "name": text(policy.name),
+            "pattern": text(policy.pattern),
+            "apply_to": text(policy.apply_to),
+            "priority": text(json.dumps(policy.priority)),
+            "definition": text(json.dumps(policy.definition)),
+        }
+
+
+class OperatorPolicySet(PolicySet):
+    """The same for an operator policy."""
+
+
+class PolicyDeleted(Definition):
+    """A policy goes."""
+
+    durable = True
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def fields(self) -> Table:
+        return {"name": text(self.name)}
+
+
+class OperatorPolicyDeleted(PolicyDeleted):
+    """An operator policy goes."""
+
+
 class UnknownChange(Exception):
     """A record of definitions that a newer version may have written."""
 
@@ -169,6 +245,7 @@ def _exchange_declared(table: Table) -> Definition:
         is_set(table, "auto_delete"),
         is_set(table, "internal"),
         inner(table, "arguments"),
+        number(table, "id") if "id" in table else 0,
     )
 
 
@@ -216,6 +293,45 @@ def _vhost_added(table: Table) -> Definition:
     return VhostAdded()
 
 
+def _vhost_described(table: Table) -> Definition:
+    tags = table["tags"].value
+    assert isinstance(tags, list)
+    return VhostDescribed(
+        words(table, "description"), [str(tag.value) for tag in tags], words(table, "default_queue_type")
+    )
+
+
+def _vhost_limits_set(table: Table) -> Definition:
+    limits = inner(table, "limits")
+    return VhostLimitsSet({name: number(limits, name) for name in limits})
+
+
+def _policy_set(table: Table) -> Definition:
+    return PolicySet(_policy(table))
+
+
+def _operator_policy_set(table: Table) -> Definition:
+    return OperatorPolicySet(_policy(table))
+
+
+def _policy(table: Table) -> Policy:
+    return Policy(
+        words(table, "name"),
+        words(table, "pattern"),
+        json.loads(words(table, "definition")),
+        json.loads(words(table, "priority")),
+        words(table, "apply_to"),
+    )
+
+
+def _policy_deleted(table: Table) -> Definition:
+    return PolicyDeleted(words(table, "name"))
+
+
+def _operator_policy_deleted(table: Table) -> Definition:
+    return OperatorPolicyDeleted(words(table, "name"))
+
+
 NAMES: Final[dict[type[Definition], str]] = {
     ExchangeDeclared: "exchange.declared",
     ExchangeDeleted: "exchange.deleted",
@@ -225,6 +341,12 @@ NAMES: Final[dict[type[Definition], str]] = {
     Bound: "bound",
     Unbound: "unbound",
     VhostAdded: "vhost.added",
+    VhostDescribed: "vhost.described",
+    VhostLimitsSet: "vhost.limits.changed",
+    PolicySet: "policy.changed",
+    OperatorPolicySet: "operator.policy.changed",
+    PolicyDeleted: "policy.deleted",
+    OperatorPolicyDeleted: "operator.policy.deleted",
 }
 """What a record calls each change."""
 
@@ -237,6 +359,12 @@ READERS: Final[dict[str, Callable[[Table], Definition]]] = {
     "bound": _bound,
     "unbound": _unbound,
     "vhost.added": _vhost_added,
+    "vhost.described": _vhost_described,
+    "vhost.limits.changed": _vhost_limits_set,
+    "policy.changed": _policy_set,
+    "operator.policy.changed": _operator_policy_set,
+    "policy.deleted": _policy_deleted,
+    "operator.policy.deleted": _operator_policy_deleted,
 }
 
 

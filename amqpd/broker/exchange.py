@@ -2,14 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from typing import final
+
 from amqpd.broker.arguments import ALTERNATE_EXCHANGE, resource_argument
 from amqpd.broker.binding import Binding, BindingKey, Destination
+from amqpd.broker.random_numbers import RandomNumbers
 from amqpd.message import Message
 from amqpd.wire.fields import Table
 
 
+@final
+class Passed:
+    """A message that an exchange remembers, with the routing keys it came with: its own, then those of CC and BCC."""
+
+    def __init__(self, routing_keys: list[str], message: Message) -> None:
+        self.routing_keys = routing_keys
+        self.message = message
+
+
 class Exchange(Destination):
-    """What every exchange type shares; a type says how bindings are found (`matches`) and indexed."""
+    """What every exchange type shares; a type says how bindings are found (`matches`) and indexed.
+
+    A type that leaves the choice to another one makes an exchange of that type with its own name, lets it
+    have the same `bindings`, and passes on what it is asked: `route`, `index`, `unindex` and the checks.
+    """
 
     type = "exchange"
     exchange_type = ""
@@ -29,12 +46,48 @@ class Exchange(Destination):
         self.onward: dict[BindingKey, Destination] = {}
         """The destinations that are exchanges themselves."""
 
+    def attach(self, random_numbers: RandomNumbers) -> None:
+        """Take what the type needs of its virtual host; called once, before anything else."""
+
+    def apply_policy(self, policy: Mapping[str, object] | None) -> None:
+        """Take what a policy says of the alternate exchange, unless an argument has said it (RabbitMQ 3.10).
+
+        What leads elsewhere now makes remembered routes invalid: that is for the caller to see to.
+        """
+        argument = resource_argument(self.title(), self.arguments, ALTERNATE_EXCHANGE)
+        wanted = policy.get(ALTERNATE_EXCHANGE) if policy is not None else None
+        self.alternate_exchange = argument if argument is not None or not isinstance(wanted, str) else wanted
+
+    def route(self, routing_keys: list[str], message: Message) -> list[Destination]:
+        """Where a message goes from here, asked once for a message; the first of its routing keys is its own.
+
+        A destination may stand there more than once.
+        """
+        if len(routing_keys) == 1:
+            return self.matches(routing_keys[0], message)
+        found: list[Destination] = []
+        for routing_key in routing_keys:
+            found += self.matches(routing_key, message)
+        return found
+
     def matches(self, routing_key: str, message: Message) -> list[Destination]:
-        """Where a message goes from here; a destination may stand there more than once."""
+        """Where one routing key of a message leads; for types in which each of them counts alone."""
         raise NotImplementedError
 
-    def check_binding(self, arguments: Table) -> None:
-        """Raise PreconditionFailed (406) if this type can't bind with these arguments."""
+    def history(self, destination: Destination) -> Sequence[Passed]:
+        """What a destination that is bound now has missed and gets, in the order in which it gets it."""
+        return NOTHING_PASSED
+
+    @classmethod
+    def check_arguments(cls, title: str, arguments: Table) -> None:
+        """Raise PreconditionFailed (406) if a new exchange of this type can't have these arguments.
+
+        `title` is how texts call it. Never asked in a replay: what was accepted once stays so.
+        """
+        resource_argument(title, arguments, ALTERNATE_EXCHANGE)
+
+    def check_binding(self, destination: Destination, routing_key: str, arguments: Table) -> None:
+        """Raise PreconditionFailed (406) if this type can't bind `destination` so."""
 
     def add(self, binding: Binding) -> None:
         """Let `binding` lead from here; adding it again changes nothing (3.1.4)."""
@@ -43,7 +96,7 @@ class Exchange(Destination):
             binding.destination.incoming[(self.name, binding.key)] = binding
             if binding.destination.type == "exchange":
                 self.onward[binding.key] = binding.destination
-            self._index(binding)
+            self.index(binding)
 
     def remove(self, key: BindingKey) -> bool:
         """Forget the binding; False if there was none."""
@@ -52,11 +105,14 @@ class Exchange(Destination):
             return False
         del binding.destination.incoming[(self.name, key)]
         self.onward.pop(key, None)
-        self._unindex(binding)
+        self.unindex(binding)
         return True
 
-    def _index(self, binding: Binding) -> None:
+    def index(self, binding: Binding) -> None:
         """Make the new binding findable."""
 
-    def _unindex(self, binding: Binding) -> None:
-        """Undo `_index`."""
+    def unindex(self, binding: Binding) -> None:
+        """Undo `index`."""
+
+
+NOTHING_PASSED: Sequence[Passed] = ()

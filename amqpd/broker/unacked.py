@@ -48,6 +48,16 @@ class Unacked:
         """Settle one; None if the tag is unknown."""
         return self._deliveries.pop(delivery_tag, None)
 
+    def oldest_tag(self) -> i64:
+        """The tag of the oldest delivery, or -1 if there is none."""
+        for tag in self._deliveries:
+            return tag
+        return -1
+
+    def find(self, delivery_tag: i64) -> Delivery | None:
+        """A delivery that stays unsettled; None if the tag is unknown."""
+        return self._deliveries.get(delivery_tag)
+
     def take_up_to(self, delivery_tag: i64) -> list[Delivery]:
         """Settle all up to and including a tag, in order of delivery; touches only what it settles."""
         return [self._deliveries.pop(tag) for tag in self.tags_up_to(delivery_tag)]

@@ -21,15 +21,24 @@ from amqpd.broker.definitions import (
     Definition,
     ExchangeDeclared,
     ExchangeDeleted,
+    OperatorPolicyDeleted,
+    OperatorPolicySet,
+    PolicyDeleted,
+    PolicySet,
     QueueDeclared,
     QueueDeleted,
     QueueTtlChanged,
     Unbound,
     VhostAdded,
+    VhostDescribed,
+    VhostLimitsSet,
     encode,
 )
 from amqpd.broker.exchange import Exchange
 from amqpd.broker.exchanges import EXCHANGE_TYPES
+from amqpd.broker.exchanges.delayed import DELAYED, Delayed
+from amqpd.broker.limits import MAX_CONNECTIONS, MAX_QUEUES, UNLIMITED, Node, checked_vhost_limits, is_reached
+from amqpd.broker.policy import ALL, Effective, Policy, VhostPolicies, checked_policy
 from amqpd.broker.queues.classic import ClassicQueue
 from amqpd.broker.queues.queue import REFUSED, Owner, Queue, QueueHost, locked
 from amqpd.broker.queues.rules import queue_rules, queue_type_of
@@ -80,17 +89,26 @@ class VirtualHost(QueueHost):
         timers: Timers,
         events: Events,
         random_bytes: Callable[[int], bytes] = bytes,
+        node: Node | None = None,
     ) -> None:
         super().__init__(storage, timers)
         self.name = name
+        self.description = ""
+        self.tags: list[str] = []
         self.exchanges: dict[str, Exchange] = {}
         self.queues: dict[str, Queue] = {}
         self.reply_queues: dict[str, Queue] = {}
         """Where direct replies go: reached through the default exchange, and by nothing else."""
         self.default_queue_type = ""
         """What queues are that are declared without x-queue-type, if they can be that; "" is classic."""
+        self.limits: dict[str, int] = {}
+        """By their names, "max-connections" and "max-queues"; a negative one is none."""
+        self.effective: dict[Destination, Effective] = {}
+        """Which policies apply to each queue and exchange that any apply to."""
         self.topology: i64 = 0
         """Grows with every change that can lead a message elsewhere; a remembered route is good for one value."""
+        self._policies = VhostPolicies()
+        self._node = node or Node()
         self._storage = storage
         self._events = events
         self._dead: deque[DeadLetter] = deque()
@@ -104,6 +122,12 @@ class VirtualHost(QueueHost):
             QueueTtlChanged: self._queue_ttl_changed,
             Bound: self._bound,
             Unbound: self._unbound,
+            VhostDescribed: self._vhost_described,
+            VhostLimitsSet: self._limits_set,
+            PolicySet: self._policy_set,
+            OperatorPolicySet: self._operator_policy_set,
+            PolicyDeleted: self._policy_deleted,
+            OperatorPolicyDeleted: self._operator_policy_deleted,
         }
         for exchange, (exchange_type, internal) in PREDECLARED.items():
             self.apply(ExchangeDeclared(exchange, exchange_type, True, False, internal, {}))
@@ -144,7 +168,7 @@ class VirtualHost(QueueHost):
             each for each in self.exchanges.values() if each.durable and each.name not in PREDECLARED
         ]
         queues = [each for each in self.queues.values() if each.durable]
-        records = [encode(self.name, VhostAdded())]
+        records = [encode(self.name, each) for each in self._own_definitions()]
         records += [exchange.record or self._exchange_record(exchange) for exchange in exchanges]
         records += [queue.record or self._queue_record(queue) for queue in queues]
         records += [record for queue in queues for record in self._ttl_records(queue)]
@@ -155,6 +179,19 @@ class VirtualHost(QueueHost):
                         records.append(binding.record or self._binding_record(binding))
         return records
 
+    def _own_definitions(self) -> list[Definition]:
+        """What makes the vhost without what is declared in it: its policies before all that they apply to."""
+        definitions: list[Definition] = [VhostAdded()]
+        if self.description or self.tags or self.default_queue_type:
+            definitions.append(VhostDescribed(self.description, self.tags, self.default_queue_type))
+        if self.limits:
+            definitions.append(VhostLimitsSet(self.limits))
+        for policy in self.policies.values():
+            definitions.append(PolicySet(policy))
+        for policy in self.operator_policies.values():
+            definitions.append(OperatorPolicySet(policy))
+        return definitions
+
     def _exchange_record(self, exchange: Exchange) -> bytes:
         declared = ExchangeDeclared(
             exchange.name,
@@ -163,6 +200,7 @@ class VirtualHost(QueueHost):
             exchange.auto_delete,
             exchange.internal,
             exchange.arguments,
+            exchange.queue_id() if isinstance(exchange, Delayed) else 0,
         )
         exchange.record = encode(self.name, declared)
         return exchange.record
@@ -189,6 +227,91 @@ class VirtualHost(QueueHost):
         binding.record = encode(self.name, bound)
         return binding.record
 
+    # What the vhost says of itself
+
+    def describe(self, description: str, tags: list[str], default_queue_type: str) -> None:
+        """Keep a description and tags, and the type of queues that are declared without one ("" is classic)."""
+        self.change(VhostDescribed(description, tags, default_queue_type))
+
+    def set_limits(self, limits: dict[str, object]) -> None:
+        """Let these limits be in force, and no others: "max-connections", "max-queues". Raises InvalidLimits."""
+        self.change(VhostLimitsSet(checked_vhost_limits(limits)))
+
+    def set_limit(self, name: str, value: object) -> None:
+        """Set one limit; a negative one is none. Raises InvalidLimits."""
+        self.set_limits({**self.limits, name: value})
+
+    def clear_limit(self, name: str) -> None:
+        """Lift one limit; one that is not set is no error (RabbitMQ 3.10, observed)."""
+        self.set_limits({each: limit for each, limit in self.limits.items() if each != name})
+
+    def max_connections(self) -> int:
+        """How many connections may be open here; negative for no limit."""
+        return self.limits.get(MAX_CONNECTIONS, UNLIMITED)
+
+    def check_queue_limit(self, name: str) -> None:
+        """Raise PreconditionFailed (406) if there can be no more queues; asked only for a queue that is not there."""
+        limit = self.limits.get(MAX_QUEUES, UNLIMITED)
+        if is_reached(limit, len(self.queues)):
+            raise PreconditionFailed(
+                f"cannot declare queue '{name}': queue limit in vhost '{self.name}' ({limit}) is reached"
+            )
+        limit = int(self._node.limits.cluster_queue_limit)
+        if limit >= 0 and is_reached(limit, self._node.queue_count()):
+            raise PreconditionFailed(
+                f"cannot declare queue '{name}': queue limit in cluster ({limit}) is reached"
+            )
+
+    def check_exchange_limit(self, name: str) -> None:
+        """Raise PreconditionFailed (406) if there can be no more exchanges (RabbitMQ 4.1)."""
+        limit = int(self._node.limits.cluster_exchange_limit)
+        if limit >= 0 and is_reached(limit, self._node.exchange_count()):
+            raise PreconditionFailed(
+                f"cannot declare exchange '{name}' in vhost '{self.name}': exchange limit of {limit} is reached"
+            )
+
+    # Policies
+
+    @property
+    def policies(self) -> dict[str, Policy]:
+        """The policies by their names."""
+        return self._policies.user.by_name
+
+    @property
+    def operator_policies(self) -> dict[str, Policy]:
+        """The operator policies by their names."""
+        return self._policies.operator.by_name
+
+    def set_policy(
+        self, name: str, pattern: object, definition: object, priority: object = 0, apply_to: object = ALL
+    ) -> None:
+        """Set a policy, of values as they come from JSON, or replace the one of this name. Raises InvalidPolicy."""
+        policy = checked_policy(name, pattern, definition, priority, apply_to)
+        if not policy.same_as(self.policies.get(name)):
+            self.change(PolicySet(policy))
+
+    def set_operator_policy(
+        self, name: str, pattern: object, definition: object, priority: object = 0, apply_to: object = ALL
+    ) -> None:
+        """The same for an operator policy. Raises InvalidPolicy."""
+        policy = checked_policy(name, pattern, definition, priority, apply_to, is_operator=True)
+        if not policy.same_as(self.operator_policies.get(name)):
+            self.change(OperatorPolicySet(policy))
+
+    def delete_policy(self, name: str) -> bool:
+        """Delete a policy; False if there is none."""
+        if name not in self.policies:
+            return False
+        self.change(PolicyDeleted(name))
+        return True
+
+    def delete_operator_policy(self, name: str) -> bool:
+        """Delete an operator policy; False if there is none."""
+        if name not in self.operator_policies:
+            return False
+        self.change(OperatorPolicyDeleted(name))
+        return True
+
     # Exchanges
 
     def exchange(self, name: str) -> Exchange:
@@ -205,8 +328,11 @@ class VirtualHost(QueueHost):
         """
         existing = self.exchanges.get(wanted.exchange)
         if existing is None:
+            self.check_exchange_limit(wanted.exchange)
             title = f"exchange '{wanted.exchange}' in vhost '{self.name}'"
             EXCHANGE_TYPES[wanted.exchange_type].check_arguments(title, wanted.arguments)
+            if wanted.exchange_type == DELAYED:
+                wanted.queue_id = self._storage.new_queue_id()
             self.change(wanted)
             return
         self.check_log(existing.durable)
@@ -249,6 +375,7 @@ class VirtualHost(QueueHost):
         """
         existing = self.queues.get(wanted.queue)
         if existing is None:
+            self.check_queue_limit(wanted.queue)
             title = f"queue '{wanted.queue}' in vhost '{self.name}'"
             is_exclusive = wanted.owner is not None
             check_new_queue(title, wanted.durable, wanted.auto_delete, is_exclusive, wanted.arguments)
@@ -438,11 +565,17 @@ class VirtualHost(QueueHost):
             definition.arguments,
         )
         exchange.attach(self._random_numbers)
+        if isinstance(exchange, Delayed):
+            exchange.begin(self, definition.queue_id)
         self.exchanges[definition.exchange] = exchange
+        self._follow_policies_of_exchange(exchange)
 
     def _exchange_deleted(self, definition: Definition) -> None:
         assert isinstance(definition, ExchangeDeleted)
         exchange = self.exchanges.pop(definition.exchange)
+        if isinstance(exchange, Delayed):
+            exchange.end()
+        self.effective.pop(exchange, None)
         for key in list(exchange.bindings):
             exchange.remove(key)
         self._unbind_incoming(exchange)
@@ -462,10 +595,12 @@ class VirtualHost(QueueHost):
         self.queues[definition.queue] = queue
         if definition.owner is not None:
             definition.owner.queues[queue] = None
+        self._follow_policies_of_queue(queue)
 
     def _queue_deleted(self, definition: Definition) -> None:
         assert isinstance(definition, QueueDeleted)
         queue = self.queues.pop(definition.queue)
+        self.effective.pop(queue, None)
         if queue.owner is not None:
             del queue.owner.queues[queue]
         queue.drop()
@@ -495,6 +630,63 @@ class VirtualHost(QueueHost):
             )
         )
         self._delete_if_unused(exchange)
+
+    def _vhost_described(self, definition: Definition) -> None:
+        assert isinstance(definition, VhostDescribed)
+        self.description = definition.description
+        self.tags = definition.tags
+        self.default_queue_type = definition.default_queue_type
+
+    def _limits_set(self, definition: Definition) -> None:
+        assert isinstance(definition, VhostLimitsSet)
+        self.limits = definition.limits
+
+    def _policy_set(self, definition: Definition) -> None:
+        assert isinstance(definition, PolicySet)
+        self._policies.user.set(definition.policy)
+        self._follow_policies()
+
+    def _operator_policy_set(self, definition: Definition) -> None:
+        assert isinstance(definition, OperatorPolicySet)
+        self._policies.operator.set(definition.policy)
+        self._follow_policies()
+
+    def _policy_deleted(self, definition: Definition) -> None:
+        assert isinstance(definition, PolicyDeleted)
+        self._policies.user.delete(definition.name)
+        self._follow_policies()
+
+    def _operator_policy_deleted(self, definition: Definition) -> None:
+        assert isinstance(definition, OperatorPolicyDeleted)
+        self._policies.operator.delete(definition.name)
+        self._follow_policies()
+
+    def _follow_policies(self) -> None:
+        """Policies have changed: exchanges first, so that what dies in a queue now goes the new ways."""
+        for exchange in list(self.exchanges.values()):
+            self._follow_policies_of_exchange(exchange)
+        for queue in list(self.queues.values()):
+            if not queue.deleted:
+                self._follow_policies_of_queue(queue)
+
+    def _follow_policies_of_exchange(self, exchange: Exchange) -> None:
+        found = self._policies.applying(exchange.name, "")
+        # The default exchange has policies, and does nothing about them (RabbitMQ 3.10, observed).
+        if self._changes(exchange, found) and exchange.name:
+            exchange.apply_policy(None if found is None else found.definition)
+
+    def _follow_policies_of_queue(self, queue: Queue) -> None:
+        found = self._policies.applying(queue.name, queue_type_of(queue.arguments))
+        if self._changes(queue, found):
+            queue.apply_policy(None if found is None else found.definition)
+
+    def _changes(self, destination: Destination, found: Effective | None) -> bool:
+        """Remember what applies now; whether it asks for anything else than what applied before."""
+        before = self.effective.pop(destination, None)
+        if found is None:
+            return before is not None
+        self.effective[destination] = found
+        return not found.says_the_same(before)
 
     def _unbind_incoming(self, destination: Destination) -> None:
         for source, key in list(destination.incoming):

@@ -18,6 +18,8 @@ SYSTEM_DIRECTORY = Path("/var/lib/amqpd")
 STATE_BELOW_HOME = {"darwin": "Library/Application Support", "win32": "AppData/Local"}
 """Where state goes on platforms that know neither the system's directory nor XDG_STATE_HOME."""
 LARGEST_SIZE_BYTES = 2**62
+UNLIMITED = -1
+"""What RabbitMQ's settings call infinity."""
 
 
 class InvalidSetting(ValueError):
@@ -83,6 +85,12 @@ def setting(
     if callable(default):
         return field(default_factory=default, metadata=metadata)
     return field(default=default, metadata=metadata)
+
+
+def limit(key: str, what: str, unit: str) -> Any:
+    """A field of Settings that says how much of something there may be, without a limit by default."""
+    description = f"{what}; infinity, or -1, is no limit."
+    return setting(key, UNLIMITED, description, unit, minimum=UNLIMITED, maximum=2**31 - 1)
 
 
 def _default_cluster_name() -> str:
@@ -192,6 +200,18 @@ class Settings:
         minimum=0,
         maximum=65535,
     )
+    connection_max: int = limit("connection_max", "Connections that may be open", "connections")
+    channel_max_per_node: int = limit(
+        "channel_max_per_node", "Channels that may be open over all connections", "channels"
+    )
+    consumer_max_per_channel: int = limit(
+        "consumer_max_per_channel", "Consumers that a channel may have", "consumers"
+    )
+    cluster_queue_limit: int = limit("cluster_queue_limit", "Queues that there may be", "queues")
+    cluster_exchange_limit: int = limit(
+        "cluster_exchange_limit", "Exchanges that there may be, predeclared ones included", "exchanges"
+    )
+    vhost_max: int = limit("vhost_max", "Virtual hosts that there may be", "virtual hosts")
     handshake_timeout_s: int = setting(
         "handshake_timeout",
         10,
@@ -199,6 +219,14 @@ class Settings:
         "seconds",
         minimum=1,
         maximum=86400,
+    )
+    consumer_timeout_ms: int = setting(
+        "consumer_timeout",
+        1800000,
+        "Time after which a delivery that was not settled closes its channel; 0 gives consumers all the time they want.",
+        "milliseconds",
+        minimum=0,
+        maximum=315_360_000_000,
     )
     max_message_size_bytes: int = setting(
         "max_message_size",
@@ -383,6 +411,8 @@ def read_setting(name: str, text: str, option: str) -> object:
     Raises InvalidSetting naming option and value.
     """
     the_setting = SETTINGS[name]
+    if text == "infinity" and the_setting.metadata["minimum"] == UNLIMITED:
+        return UNLIMITED
     read = read_size if the_setting.metadata["unit"] == "bytes" else READERS[the_setting.type]
     try:
         value = read(text)

@@ -12,18 +12,22 @@ from pamqp.base import Frame as Method
 
 from amqpd.broker.consumer import Consumer, Sink
 from amqpd.broker.exchange import Exchange
+from amqpd.broker.limits import is_reached
 from amqpd.broker.queues.queue import BEHIND, LOGGED, REFUSED, Queue
+from amqpd.broker.queues.stream import StreamQueue
 from amqpd.broker.unacked import ACKED, REJECTED, REQUEUED, Delivery, Unacked
 from amqpd.errors import (
     AccessRefused,
     FrameError,
+    NotAllowed,
     NotFound,
     PreconditionFailed,
     UnexpectedFrame,
 )
-from amqpd.message import NOT_LOGGED, TO_BE_LOGGED, Message, write_content
+from amqpd.message import NOT_LOGGED, PERSISTENT, TO_BE_LOGGED, Message, write_content
 from amqpd.protocol.checks import REPLY_TO_QUEUE
 from amqpd.protocol.confirms import Confirms
+from amqpd.protocol.consumer_timeout import ConsumerTimeout
 from amqpd.protocol.dispatch import call, unchecked
 from amqpd.protocol.publishing import Publishing
 from amqpd.protocol.states import (
@@ -86,6 +90,7 @@ class Channel(Sink):
         self._next_delivery_tag: i64 = 1
         self._deliver_head = int((FRAME_METHOD << 16) | channel_id).to_bytes(3, "big")
         self._publishing = Publishing(self)
+        self._consumer_timeout = ConsumerTimeout(self)
 
     # What the client sends
 
@@ -170,7 +175,7 @@ class Channel(Sink):
             if mandatory:
                 self._return(message)
             return outcome
-        if message.persistent and self.journal is not None:
+        if message.flags & PERSISTENT and self.journal is not None:
             self._check_log(self.journal, queues)
         for queue in queues:
             of_queue = queue.publish(message)
@@ -178,6 +183,8 @@ class Channel(Sink):
                 outcome |= of_queue
                 if of_queue & BEHIND:
                     self.connection.wait_for(queue)
+                if of_queue & LOGGED and self.journal is not None and self.journal.is_behind():
+                    self.connection.wait_for_log()
         return outcome
 
     def _check_log(self, journal: Journal, queues: list[Queue]) -> None:
@@ -241,10 +248,20 @@ class Channel(Sink):
         """Do with deliveries that were taken what their consumers asked for."""
         if outcome == ACKED:
             self.discard(deliveries)
-        elif outcome == REQUEUED:
+            return
+        self._check_refusal(deliveries)
+        if outcome == REQUEUED:
             self.requeue(deliveries)
         else:
             self.reject(deliveries)
+
+    def _check_refusal(self, deliveries: list[Delivery]) -> None:
+        """Raise NotImplementedByBroker (540) for deliveries of streams; others among them go back to their queues."""
+        for delivery in deliveries:
+            queue = delivery.queue
+            if isinstance(queue, StreamQueue):
+                self.requeue(deliveries)
+                queue.check_refusal()
 
     def _refuse_tag(self, delivery_tag: i64) -> None:
         raise PreconditionFailed(f"unknown delivery tag {int(delivery_tag) & 0xFFFFFFFFFFFFFFFF}")
@@ -338,8 +355,13 @@ class Channel(Sink):
         write_content(connection.output, message, self.id, connection.frame_max)
         connection.wrote()
 
+    def channel_id(self) -> i64:
+        return self.id
+
     def _begin_deliver(self, consumer: Consumer, address_size: i64) -> None:
         """Make what every deliver frame to this consumer begins with, for addresses of this size."""
+        if not consumer.no_ack:
+            self._consumer_timeout.start()
         tag = consumer.tag.encode(errors="surrogateescape")
         size = 4 + 1 + len(tag) + 8 + 1 + address_size
         start = self._deliver_head + int(size).to_bytes(4, "big") + DELIVER_ID + bytes([len(tag)]) + tag
@@ -359,6 +381,7 @@ class Channel(Sink):
             queue.settle(message, position)
         else:
             self.unacked.add(delivery_tag, Delivery(queue, message, position, None))
+            self._consumer_timeout.start()
         writer = self.connection.output.writer
         payload_size: i64 = 4 + 8 + 1 + len(message.address) + 4
         writer.write(self._deliver_head)
@@ -372,6 +395,20 @@ class Channel(Sink):
         connection = self.connection
         write_content(connection.output, message, self.id, connection.frame_max)
         connection.wrote()
+
+    def begin_deliveries_anew(self) -> None:
+        """Let the next delivery to any consumer be one that starts the consumer timeout."""
+        for consumer in self.consumers.values():
+            consumer.deliver_start_address_size = -1
+
+    def has_unsettled(self) -> bool:
+        """Whether anything is in the client's hands, also if it was settled in a transaction that is open."""
+        transaction = self.transaction
+        return len(self.unacked) > 0 or (transaction is not None and len(transaction.settlements) > 0)
+
+    def next_delivery_tag(self) -> i64:
+        """The tag of the delivery that comes next."""
+        return self._next_delivery_tag
 
     def consumer_cancelled(self, consumer: Consumer) -> None:
         """Tell the client, if it can hear it, that its consumer ended with its queue."""
@@ -436,6 +473,12 @@ class Channel(Sink):
                 f"access to topic '{routing_key}' in {exchange.title()} refused for user '{user}'"
             )
 
+    def check_consumer_limit(self) -> None:
+        """Raise NotAllowed (530) if the channel can have no more consumers (RabbitMQ 4)."""
+        limit = self.connection.broker.limits.consumer_max_per_channel
+        if is_reached(limit, len(self.consumers)):
+            raise NotAllowed(f"reached maximum ({limit}) of consumers per channel")
+
     def queue_name(self, name: str) -> str:
         """The name, or the queue last declared for an empty one; raises NotFound (404) if there is none."""
         if name:
@@ -471,7 +514,7 @@ class Channel(Sink):
     def leave_queues(self) -> None:
         """Get nothing more, so that what is about to be requeued goes to others."""
         for consumer in self.consumers.values():
-            consumer.queue.remove_consumer(consumer)
+            consumer.queue.let_go(consumer)
 
     def release(self) -> None:
         """The channel is over: end its consumers, requeue what is unsettled, drop what is uncommitted."""
@@ -480,6 +523,7 @@ class Channel(Sink):
             for settlement in transaction.settlements:
                 self.unacked.restore(settlement.deliveries)
             self.transaction = None
+        self._consumer_timeout.stop()
         self._publishing.forget()
         self.leave_queues()
         self.requeue(self.unacked.take_all())

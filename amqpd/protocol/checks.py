@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from typing import Final, final
 
+from mypy_extensions import i64
+
 from amqpd.auth.users import User
 from amqpd.errors import PreconditionFailed
+from amqpd.message import EXPIRES, PERSISTENT
 from amqpd.wire import terms
 from amqpd.wire.fields import TYPE_NAMES, Field
+from amqpd.wire.properties import PERSISTENT as PERSISTENT_MODE
 from amqpd.wire.properties import (
     DELIVERY_MODE,
     EXPIRATION,
     HEADERS,
-    PERSISTENT,
     REPLY_TO,
     USER_ID,
     Properties,
@@ -33,21 +36,17 @@ class Checked:
     """A content header that was found good.
 
     `header` is what to deliver: the one that came, or the same without BCC and with the real reply-to.
-    `routing_keys` are those that CC and BCC add to the message's own. `persistent` is delivery mode 2,
-    `expires` says whether it has a time to live.
+    `routing_keys` are those that CC and BCC add to the message's own. `flags` are the message's.
     """
 
-    def __init__(
-        self, published: bytes, header: bytes, routing_keys: list[str], persistent: bool, expires: bool
-    ) -> None:
+    def __init__(self, published: bytes, header: bytes, routing_keys: list[str], flags: i64) -> None:
         self.published = published
         self.header = header
         self.routing_keys = routing_keys
-        self.persistent = persistent
-        self.expires = expires
+        self.flags = flags
 
 
-NOTHING_CHECKED: Final = Checked(b"", b"", [], False, False)
+NOTHING_CHECKED: Final = Checked(b"", b"", [], 0)
 
 
 def check_header(header: bytes, body_size: int, user: User, reply_queue: str) -> Checked:
@@ -57,12 +56,14 @@ def check_header(header: bytes, body_size: int, user: User, reply_queue: str) ->
     """
     flags = check_properties(header)
     if not flags & _LOOKED_AT:
-        return Checked(header, header, [], _check_delivery_mode(header, flags), False)
+        return Checked(header, header, [], _check_delivery_mode(header, flags))
     properties = decode_properties(header)
     changed = _direct_reply(properties, reply_queue)
     _check_user_id(properties, user)
     _check_expiration(properties)
-    persistent = _check_delivery_mode(header, flags)
+    message_flags = _check_delivery_mode(header, flags)
+    if flags & EXPIRATION:
+        message_flags |= EXPIRES
     headers = properties.headers
     if headers is None or ("CC" not in headers and "BCC" not in headers):
         routing_keys: list[str] = []
@@ -70,7 +71,7 @@ def check_header(header: bytes, body_size: int, user: User, reply_queue: str) ->
         routing_keys = _listed(headers.get("CC"), "CC") + _listed(headers.get("BCC"), "BCC")
         changed = headers.pop("BCC", None) is not None or changed
     to_deliver = encode_properties(properties, body_size) if changed else header
-    return Checked(header, to_deliver, routing_keys, persistent, properties.expiration is not None)
+    return Checked(header, to_deliver, routing_keys, message_flags)
 
 
 def _direct_reply(properties: Properties, reply_queue: str) -> bool:
@@ -90,12 +91,12 @@ def _check_user_id(properties: Properties, user: User) -> None:
         )
 
 
-def _check_delivery_mode(header: bytes, flags: int) -> bool:
-    """Whether the message is persistent."""
+def _check_delivery_mode(header: bytes, flags: i64) -> i64:
+    """PERSISTENT if the message is."""
     mode = delivery_mode_of(header)
-    if flags & DELIVERY_MODE and mode not in (1, PERSISTENT):
+    if flags & DELIVERY_MODE and mode not in (1, PERSISTENT_MODE):
         raise PreconditionFailed(f"invalid message: {{delivery_mode_unknown,{mode}}}")
-    return mode == PERSISTENT
+    return PERSISTENT if mode == PERSISTENT_MODE else 0
 
 
 def _check_expiration(properties: Properties) -> None:

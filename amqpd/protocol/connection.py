@@ -14,6 +14,7 @@ from amqpd.auth.users import User, Users
 from amqpd.broker.alarms import Blocked
 from amqpd.broker.broker import Broker
 from amqpd.broker.consumer import Consumer
+from amqpd.broker.limits import UNLIMITED, is_reached
 from amqpd.broker.queues.queue import Owner, Publisher, Queue
 from amqpd.broker.vhost import VirtualHost
 from amqpd.clock import Timer
@@ -129,6 +130,8 @@ class Connection(Publisher):
         self._reader = FrameReader()
         self._last_channel: Channel | None = None
         self._woken = False
+        self._is_counted = False
+        """Whether this is one of the broker's open connections."""
         self._ignoring = False
         self._handshake = Handshake(self)
         self._heartbeats: Heartbeats | None = None
@@ -380,12 +383,34 @@ class Connection(Publisher):
                 f"number of channels opened ({len(self.channels)}) has reached the negotiated channel_max "
                 f"({self.channel_max})"
             )
+        self._check_channel_limits()
         self.channels[reader.channel_id] = Channel(self, reader.channel_id)
+        self.broker.open_counts.channels_opened(self.user_logged_in().name, 1)
         self.send(reader.channel_id, commands.Channel.OpenOk())
+
+    def _check_channel_limits(self) -> None:
+        """Raise NotAllowed (530) if the user, or the broker, can have no more channels."""
+        user = self.users.get(self.user_logged_in().name)
+        counts = self.broker.open_counts
+        problem = ""
+        if user is not None and is_reached(limit_of(user.max_channels), counts.channels_of(user.name)):
+            problem = (
+                f"number of channels opened for user '{user.name}' has reached the maximum allowed user limit of "
+                f"({user.max_channels})"
+            )
+        elif is_reached(self.broker.limits.channel_max_per_node, counts.channels):
+            problem = (
+                f"number of channels opened on node '{self.parameters.cluster_name}' has reached the maximum "
+                f"allowed limit of {self.broker.limits.channel_max_per_node}"
+            )
+        if problem:
+            self.method_id = 0
+            raise NotAllowed(problem)
 
     def forget_channel(self, channel: Channel) -> None:
         """The channel was closed on both sides; its number may be used again."""
-        self.channels.pop(channel.id, None)
+        if self.channels.pop(channel.id, None) is not None:
+            self.broker.open_counts.channels_opened(self.user_logged_in().name, -1)
         if self._last_channel is channel:
             self._last_channel = None
 
@@ -420,9 +445,30 @@ class Connection(Publisher):
         self.channel_max = channel_max
         self.heartbeat_s = heartbeat_s
 
+    def check_limits(self, vhost: str) -> None:
+        """Raise NotAllowed (530) if there can be no more connections: to the broker, in this vhost, of this user."""
+        counts = self.broker.open_counts
+        user = self.user_logged_in()
+        limit = self.broker.limits.connection_max
+        if is_reached(limit, counts.connections):
+            raise NotAllowed(f"connection refused: node connection limit ({limit}) is reached")
+        limit = self.broker.vhosts[vhost].max_connections()
+        if is_reached(limit, counts.connections_in(vhost)):
+            raise NotAllowed(
+                f"access to vhost '{vhost}' refused for user '{user.name}': connection limit ({limit}) is reached"
+            )
+        known = self.users.get(user.name)
+        limit = limit_of(known.max_connections if known is not None else None)
+        if is_reached(limit, counts.connections_of(user.name)):
+            raise NotAllowed(
+                f"connection refused for user '{user.name}': user connection limit ({limit}) is reached"
+            )
+
     def open(self, vhost: VirtualHost) -> None:
         """The handshake is done: channels may be used."""
         self.vhost = vhost
+        self.broker.open_counts.connection_opened(vhost.name, self.user_logged_in().name)
+        self._is_counted = True
         self.state = OPEN
         self._set_timer(None)
         self.send(0, commands.Connection.OpenOk())
@@ -488,6 +534,11 @@ class Connection(Publisher):
         )
         channel.begin_closing()
 
+    def close_channel(self, channel: Channel, error: AmqpError) -> None:
+        """Close a channel for something that no method of the client's has caused."""
+        self.method_id = 0
+        self._refuse_channel(channel, error)
+
     def refuse(self, error: AmqpError, level: str = "error") -> None:
         """Close the connection for an error; everything it held is given back at once."""
         self._send_confirms()
@@ -535,6 +586,7 @@ class Connection(Publisher):
             self._heartbeats.stop()
         channels = self.channels
         self.channels = {}
+        self._stop_counting(len(channels))
         self._last_channel = None
         self.stalled = {}
         self.stop_waiting()
@@ -551,6 +603,14 @@ class Connection(Publisher):
                 channel.release()
         for queue in list(self.owner.queues):
             self.vhost_opened().end_queue(queue)
+
+    def _stop_counting(self, channel_count: int) -> None:
+        """It makes room for another one, and so do its channels."""
+        if self._is_counted:
+            self._is_counted = False
+            user = self.user_logged_in().name
+            self.broker.open_counts.channels_opened(user, -channel_count)
+            self.broker.open_counts.connection_ended(self.vhost_opened().name, user)
 
     def _set_timer(self, timer: Timer | None) -> None:
         """There is one deadline at a time: for the handshake, or for closing."""
@@ -624,3 +684,8 @@ class HeldByLog(Waiter):
 
     def failed(self) -> None:
         """It has gone on already."""
+
+
+def limit_of(limit: int | None) -> i64:
+    """A user's limit as a number, negative for none."""
+    return UNLIMITED if limit is None else limit

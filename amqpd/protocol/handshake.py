@@ -135,13 +135,14 @@ class Handshake:
         connection.state = OPENING
 
     def open(self, method: commands.Connection.Open) -> None:
-        """Enter a vhost, if it is there and the user may."""
+        """Enter a vhost, if it is there, there is room, and the user may; asked in this order, as RabbitMQ does."""
         connection = self._connection
         user = connection.user_logged_in()
         name = method.virtual_host
         vhost = connection.broker.vhosts.get(name)
         if vhost is None:
             raise NotAllowed(f"vhost {name} not found")
+        connection.check_limits(name)
         if user.permissions_in(name) is None:
             raise NotAllowed(f"access to vhost '{name}' refused for user '{user.name}'")
         connection.open(vhost)

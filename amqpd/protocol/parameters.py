@@ -36,13 +36,16 @@ class Parameters:
         handshake_timeout_s: float = 10,
         max_message_size_bytes: i64 = 134217728,
         output_max_bytes: i64 = 1048576,
+        consumer_timeout_ms: i64 = 1800000,
     ) -> None:
+        self.cluster_name = cluster_name
         self.heartbeat_s = heartbeat_s
         self.frame_max_bytes = frame_max_bytes
         self.channel_max = channel_max
         self.handshake_timeout_s = handshake_timeout_s
         self.max_message_size_bytes = max_message_size_bytes
         self.output_max_bytes = output_max_bytes
+        self.consumer_timeout_ms = consumer_timeout_ms
         self.server_properties: Table = table_of(
             {
                 "capabilities": CAPABILITIES,

@@ -151,8 +151,7 @@ class Publishing:
             frames,
             channel.id,
             pieces,
-            checked.persistent,
-            checked.expires,
+            checked.flags,
         )
         if checked.header is not checked.published:
             message = message.with_header(checked.header)

@@ -8,7 +8,7 @@ from mypy_extensions import i64
 
 from amqpd.broker.queues.queue import Queue
 from amqpd.broker.unacked import Delivery
-from amqpd.message import NOT_LOGGED, Message
+from amqpd.message import NOT_LOGGED, PERSISTENT, Message
 
 
 @final
@@ -41,7 +41,7 @@ class Transaction:
     def is_durable(self) -> bool:
         """Whether anything in it has to be on disk when it is committed."""
         return any(
-            publish.message.persistent and any(queue.logged for queue in publish.queues)
+            publish.message.flags & PERSISTENT != 0 and any(queue.logged for queue in publish.queues)
             for publish in self.publishes
         ) or any(
             delivery.message.log_position != NOT_LOGGED

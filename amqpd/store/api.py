@@ -86,6 +86,9 @@ class Replay:
     def progress(self, data: bytes, at: i64) -> None:
         """A progress record, at `data[at:]`."""
 
+    def counts(self, data: bytes, at: i64) -> None:
+        """A counts record, at `data[at:]`."""
+
     def gap(self, position: i64) -> None:
         """Something is missing here: what was damaged was set aside."""
 

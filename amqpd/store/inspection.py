@@ -188,6 +188,10 @@ class Counting(Replay):
         self._figures.count(data[at + 4])
         self._recovery.progress(data, at)
 
+    def counts(self, data: bytes, at: i64) -> None:
+        self._figures.count(data[at + 4])
+        self._recovery.counts(data, at)
+
     def gap(self, position: i64) -> None:
         self._figures.count(FILLER)
         self._recovery.gap(position)

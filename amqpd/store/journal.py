@@ -24,6 +24,7 @@ from amqpd.store.records import (
     SNAPSHOT_PROGRESS,
     begin_message,
     content_bytes,
+    write_counts,
     write_definition,
     write_holder,
     write_message_content,
@@ -154,6 +155,13 @@ class Journal:
     def settle_range(self, index: QueueIndex, start: i64, end: i64) -> None:
         """A queue is done with all that stands in it from `start` up to, but without, `end`."""
         index.settle(start, end)
+        if not index.changed:
+            self._change(index)
+
+    def count(self, index: QueueIndex, queue_position: i64, number: i64) -> None:
+        """A queue wants a number to be kept with one of its messages, in place of the one before."""
+        index.counts[queue_position] = int(number)
+        index.counted[queue_position] = None
         if not index.changed:
             self._change(index)
 
@@ -305,6 +313,7 @@ class Journal:
         for index in self._changed:
             index.changed = False
             index.settled.clear()
+            index.counted.clear()
         self._changed.clear()
         self._clear_dropped()
 
@@ -316,6 +325,8 @@ class Journal:
             for index in self.indexes.values():
                 if index.delivered:
                     write_progress(writer, SNAPSHOT_PROGRESS, index.id, index.delivered, [])
+                if index.counts:
+                    write_counts(writer, index.id, list(index.counts.items()))
             group.snapshot_bytes = group.records.size()
         record_type = INCLUDED_DEFINITION if group.first_in_segment else DEFINITION
         for definition in self._definitions:
@@ -392,4 +403,8 @@ class Journal:
             index.changed = False
             if not index.deleted and index.has_progress():
                 write_progress(writer, PROGRESS, index.id, index.delivered, index.settled)
+                if index.counted:
+                    counts = [(position, index.counts[position]) for position in index.counted]
+                    write_counts(writer, index.id, counts)
             index.settled.clear()
+            index.counted.clear()

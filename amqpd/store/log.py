@@ -9,6 +9,7 @@ from mypy_extensions import i64
 from amqpd.store.api import CannotRead, Group, Log, Replay
 from amqpd.store.files import File, Files
 from amqpd.store.records import (
+    COUNTS,
     DEFINITION,
     FILLER,
     GROUP_HEADER_BYTES,
@@ -315,6 +316,8 @@ def replay_records(reader: GroupReader, replay: Replay, path: str) -> None:
             replay.message(reader.record_position(at), data, at)
         elif record_type in (PROGRESS, SNAPSHOT_PROGRESS):
             replay.progress(data, at)
+        elif record_type == COUNTS:
+            replay.counts(data, at)
         elif record_type == DEFINITION:
             replay.definition(data[at + RECORD_HEAD_BYTES : at + size])
         elif record_type == SNAPSHOT_DEFINITION:

@@ -36,6 +36,10 @@ class QueueIndex:
         """Positions done with before their message reached the log."""
         self.has_expiring = False
         """Whether any message that was there at the start has a time to live of its own."""
+        self.counts: dict[int, int] = {}
+        """A number that the queue wants to be kept with some messages, by their position."""
+        self.counted: dict[int, None] = {}
+        """The positions whose number the log does not know yet."""
         self.changed = False
         """Whether the next group has to tell how far this queue has come."""
 

@@ -41,6 +41,7 @@ SNAPSHOT_DEFINITION: Final = 4
 SNAPSHOT_PROGRESS: Final = 5
 FILLER: Final = 6
 INCLUDED_DEFINITION: Final = 7
+COUNTS: Final = 8
 
 RECORD_NAMES: Final = {
     MESSAGE: "message",
@@ -50,20 +51,17 @@ RECORD_NAMES: Final = {
     SNAPSHOT_PROGRESS: "snapshot progress",
     FILLER: "filler",
     INCLUDED_DEFINITION: "included definition",
+    COUNTS: "counts",
 }
 
 RECORD_HEAD_BYTES: Final = 5
 """What every record begins with: its size (4 bytes, itself included) and its type (1)."""
 
 MESSAGE_HEAD_BYTES: Final = 24
-PERSISTENT: Final = 1
-"""The flag of a message that was published as persistent."""
-
-EXPIRES: Final = 2
-"""The flag of a message with a time to live of its own."""
-
 HOLDER_BYTES: Final = 16
 PROGRESS_HEAD_BYTES: Final = 25
+COUNTS_HEAD_BYTES: Final = 17
+COUNT_BYTES: Final = 16
 RANGE_BYTES: Final = 16
 
 FRAMED_BODY_MAX: Final = 16384
@@ -177,7 +175,7 @@ def begin_message(writer: BytesWriter, message: Message, holders: i64) -> i64:
     """Write what the record of a message begins with, before its holders. The record's size."""
     return write_message_head(
         writer,
-        (PERSISTENT if message.persistent else 0) | (EXPIRES if message.expires else 0),
+        message.flags,
         content_bytes(message),
         len(message.address),
         len(message.header),
@@ -238,10 +236,7 @@ def read_message(data: bytes, at: i64) -> Message:
         frames = frame(FRAME_HEADER, 1, header)
         if body_size:
             frames += frame(FRAME_BODY, 1, data[body_at:end])
-    flags: i64 = data[at + 5]
-    message = Message(
-        address, header, body_size, frames, 1, pieces, flags & PERSISTENT != 0, flags & EXPIRES != 0
-    )
+    message = Message(address, header, body_size, frames, 1, pieces, i64(data[at + 5]))
     message.arrived_ms = read_i64_le(data, at + 16)
     return message
 
@@ -277,6 +272,27 @@ def read_ranges(data: bytes, at: i64) -> list[int]:
     return [int(read_i64_le(data, at + PROGRESS_HEAD_BYTES + 8 * index)) for index in range(2 * ranges)]
 
 
+def write_counts(writer: BytesWriter, queue_id: i64, counts: list[tuple[int, int]]) -> None:
+    """Write what a queue has counted of some of its messages: position and number of each."""
+    write_i32_le(writer, i32(COUNTS_HEAD_BYTES + len(counts) * COUNT_BYTES))
+    writer.append(COUNTS)
+    write_i64_le(writer, queue_id)
+    write_i32_le(writer, i32(len(counts)))
+    for position, number in counts:
+        write_i64_le(writer, i64(position))
+        write_i64_le(writer, i64(number))
+
+
+def read_counts(data: bytes, at: i64) -> list[tuple[int, int]]:
+    """Position and number of each message in the counts record at `data[at:]`."""
+    counts: list[tuple[int, int]] = []
+    at += COUNTS_HEAD_BYTES
+    for _ in range(i64(read_i32_le(data, at - 4)) & OFFSET_MASK):
+        counts.append((int(read_i64_le(data, at)), int(read_i64_le(data, at + 8))))
+        at += COUNT_BYTES
+    return counts
+
+
 FILLER_MIN_BYTES: Final = GROUP_HEADER_BYTES + RECORD_HEAD_BYTES
 
 
@@ -303,6 +319,8 @@ def check_record(data: bytes, at: i64, end: i64) -> i64:
         least = MESSAGE_HEAD_BYTES + HOLDER_BYTES
     elif record_type in (PROGRESS, SNAPSHOT_PROGRESS):
         least = PROGRESS_HEAD_BYTES
+    elif record_type == COUNTS:
+        least = COUNTS_HEAD_BYTES
     if size < least or size > end - at:
         raise RecordDamaged(f"a record of type {record_type} has {size} bytes where {end - at} are left")
     if least != RECORD_HEAD_BYTES:
@@ -317,6 +335,9 @@ def _check_inside(data: bytes, at: i64, size: i64, record_type: i64) -> None:
         header_bytes: i64 = i64(read_i32_le(data, at + 12)) & OFFSET_MASK
         fits = holder_count(data, at) > 0
         fits = fits and content_start(data, at) - at + address_bytes + header_bytes <= size
+    elif record_type == COUNTS:
+        counts: i64 = i64(read_i32_le(data, at + 13)) & OFFSET_MASK
+        fits = COUNTS_HEAD_BYTES + counts * COUNT_BYTES == size
     else:
         ranges: i64 = i64(read_i32_le(data, at + 21)) & OFFSET_MASK
         fits = PROGRESS_HEAD_BYTES + ranges * RANGE_BYTES == size

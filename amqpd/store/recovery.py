@@ -10,17 +10,24 @@ from librt.strings import read_i64_le
 from mypy_extensions import i64, mypyc_attr
 
 from amqpd.store.api import Log, Replay
+from amqpd.store.budget import UNLIMITED
 from amqpd.store.paged import PagedMessages
 from amqpd.store.queue_index import QueueIndex
 from amqpd.store.records import (
     HOLDER_BYTES,
     MESSAGE_HEAD_BYTES,
     holder_count,
+    read_counts,
     read_ranges,
     record_size,
 )
 
 END: Final = (1 << 63) - 1
+
+PILES_MAX: Final = 8
+"""A queue whose messages come in more runs than this is taken to have them in any order."""
+
+MOVED_AT_ONCE_MESSAGES: Final = 4096
 
 
 @mypyc_attr(allow_interpreted_subclasses=True)
@@ -91,8 +98,13 @@ class RecoveredQueue:
     def __init__(self) -> None:
         self.delivered: i64 = 0
         self.settled = Intervals()
+        self.counts: dict[int, int] = {}
+        """What the queue has counted, by position: the last that was told, also of what is settled."""
         self._piles: list[Pile] = []
         self._lasts: list[int] = []
+        self._scattered: PagedMessages | None = None
+        """All messages, once there are too many piles, as when each has its place by the time it is due."""
+        self._end: i64 = 0
 
     def add(self, queue_position: i64, log_position: i64, share: i64) -> None:
         """A message; the same one may come again later, from elsewhere in the log, and then counts there.
@@ -100,29 +112,35 @@ class RecoveredQueue:
         New messages come in order, and so do those that were moved, but the two are mixed: each goes on the
         first pile that it continues, of which there are only a few.
         """
+        self._end = max(self._end, queue_position + 1)
+        if self._scattered is not None:
+            self._scattered.insert(queue_position, log_position, share)
+            return
         number: i64 = 0
         for last in self._lasts:
             if last < queue_position:
                 break
             number += 1
         if number == len(self._piles):
+            if number == PILES_MAX:
+                self._scatter(queue_position, log_position, share)
+                return
             self._piles.append(Pile())
             self._lasts.append(0)
         self._piles[number].append(queue_position, log_position, share)
         self._lasts[number] = queue_position
 
-    def next_queue_position(self) -> i64:
-        """Where the queue goes on: behind everything that was ever told of it."""
-        next_position = self.delivered
-        for last in self._lasts:
-            next_position = max(next_position, i64(last) + 1)
-        if self.settled.ends:
-            next_position = max(next_position, i64(self.settled.ends[-1]))
-        return next_position
+    def _scatter(self, queue_position: i64, log_position: i64, share: i64) -> None:
+        """Keep the messages sorted from now on, this one among them."""
+        scattered = PagedMessages()
+        pile = self._merged_piles()
+        for at in range(len(pile.queue_positions)):
+            scattered.append(pile.queue_positions[at], pile.log_positions[at], pile.shares[at])
+        scattered.insert(queue_position, log_position, share)
+        self._scattered = scattered
+        self._lasts.clear()
 
-    def finish(self, index: QueueIndex, log: Log) -> None:
-        """Let the index have what is left, and the log know what it keeps alive."""
-        index.delivered = self.delivered
+    def _merged_piles(self) -> Pile:
         piles = self._piles
         self._piles = []
         while len(piles) > 1:
@@ -130,25 +148,55 @@ class RecoveredQueue:
                 merged(piles[number], piles[number + 1]) if number + 1 < len(piles) else piles[number]
                 for number in range(0, len(piles), 2)
             ]
-        if piles:
-            self._fill(index.paged, piles[0], log)
+        return piles[0] if piles else Pile()
 
-    def _fill(self, paged: PagedMessages, pile: Pile, log: Log) -> None:
-        starts, ends = self.settled.starts, self.settled.ends
-        number: i64 = 0
-        start: i64 = starts[0] if starts else END
-        end: i64 = ends[0] if ends else END
-        for at in range(len(pile.queue_positions)):
-            queue_position: i64 = pile.queue_positions[at]
-            while queue_position >= end:
-                number += 1
-                start = starts[number] if number < len(starts) else END
-                end = ends[number] if number < len(ends) else END
-            if queue_position < start:
-                log_position: i64 = pile.log_positions[at]
-                share: i64 = pile.shares[at]
-                paged.append(queue_position, log_position, share)
-                log.retain(log_position, share)
+    def next_queue_position(self) -> i64:
+        """Where the queue goes on: behind everything that was ever told of it."""
+        next_position: i64 = max(self.delivered, self._end)
+        if self.settled.ends:
+            next_position = max(next_position, i64(self.settled.ends[-1]))
+        return next_position
+
+    def finish(self, index: QueueIndex, log: Log) -> None:
+        """Let the index have what is left, and the log know what it keeps alive."""
+        index.delivered = self.delivered
+        unsettled = Unsettled(self.settled, index.paged, log)
+        scattered = self._scattered
+        if scattered is None:
+            pile = self._merged_piles()
+            for at in range(len(pile.queue_positions)):
+                unsettled.add(pile.queue_positions[at], pile.log_positions[at], pile.shares[at])
+            return
+        while scattered.count:
+            first = scattered.first(MOVED_AT_ONCE_MESSAGES, UNLIMITED)
+            for each in first:
+                unsettled.add(each.queue_position, each.log_position, each.share)
+            scattered.drop(len(first))
+
+
+@final
+class Unsettled:
+    """Takes the messages of a queue in order, and keeps those that are not settled."""
+
+    def __init__(self, settled: Intervals, paged: PagedMessages, log: Log) -> None:
+        self._settled = settled
+        self._paged = paged
+        self._log = log
+        self._number: i64 = -1
+        self._start: i64 = 0
+        self._end: i64 = 0
+        """The interval that ends behind the message that came last."""
+
+    def add(self, queue_position: i64, log_position: i64, share: i64) -> None:
+        """A message, behind all others."""
+        while queue_position >= self._end:
+            self._number += 1
+            starts, ends = self._settled.starts, self._settled.ends
+            self._start = starts[self._number] if self._number < len(starts) else END
+            self._end = ends[self._number] if self._number < len(ends) else END
+        if queue_position < self._start:
+            self._paged.append(queue_position, log_position, share)
+            self._log.retain(log_position, share)
 
 
 def merged(one: Pile, other: Pile) -> Pile:
@@ -226,6 +274,11 @@ class Recovery(Replay):
         ranges = read_ranges(data, at)
         for number in range(0, len(ranges), 2):
             queue.settled.add(ranges[number], ranges[number + 1])
+
+    def counts(self, data: bytes, at: i64) -> None:
+        queue = self._queue(read_i64_le(data, at + 5))
+        for position, number in read_counts(data, at):
+            queue.counts[position] = number
 
     def _queue(self, queue_id: i64) -> RecoveredQueue:
         """What is known of a queue, which need not be there any more, or, after a gap, not yet."""

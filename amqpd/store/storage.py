@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final, final
 
 from librt.strings import read_i64_le
@@ -34,6 +35,16 @@ GAP_MAX_BYTES: Final = 16384
 
 READ_MAX_BYTES: Final = 1048576
 RELEASED_AT_ONCE_MESSAGES: Final = 4096
+
+
+@final
+class Record:
+    """A message as the log has it, at `data[at:]`, and where it stands in its queue."""
+
+    def __init__(self, data: bytes, at: i64, queue_position: i64) -> None:
+        self.data = data
+        self.at = at
+        self.queue_position = queue_position
 
 
 @final
@@ -104,7 +115,8 @@ class Storage:
         A message that waits for the log can't, nor can any behind it.
         """
         count = self._pageable(index, messages)
-        positions = self._spill_some(index, first_queue_position, messages[:count])
+        places = range(first_queue_position, first_queue_position + count)
+        positions = self._spill_some(index, places, messages[:count])
         if positions is None:
             return 0
         queue_position = first_queue_position
@@ -120,21 +132,43 @@ class Storage:
             queue_position += 1
         return count
 
+    def page_out_scattered(
+        self, index: QueueIndex, queue_positions: list[int], messages: list[Message]
+    ) -> bool:
+        """Let go of messages that stand anywhere in their queue, and that `can_page_out`; False if none could go."""
+        spilled = self._spill_some(index, queue_positions, messages)
+        if spilled is None:
+            return False
+        for number, message in enumerate(messages):
+            queue_position = queue_positions[number]
+            position: i64 = spilled.get(queue_position, NOT_LOGGED)
+            if position != NOT_LOGGED:
+                share: i64 = MESSAGE_HEAD_BYTES + HOLDER_BYTES + content_bytes(message)
+                index.paged.insert(queue_position, position, share)
+            else:
+                index.paged.insert(queue_position, message.log_position, message.log_share)
+                del index.resident[queue_position]
+            index.paged_body_bytes += message.body_size
+        return True
+
     def _pageable(self, index: QueueIndex, messages: list[Message]) -> i64:
-        """How many messages at the front can go: those that can be spilled, and those that the log has."""
+        """How many messages at the front can go."""
         count: i64 = 0
         for message in messages:
-            position = message.log_position
-            if not index.logged or position == NOT_LOGGED:
-                if self.spill is None or self._spill_failed:
-                    break
-            elif position == TO_BE_LOGGED or not self._log_of(position).is_durable(position):
+            if not self.can_page_out(index, message):
                 break
             count += 1
         return count
 
+    def can_page_out(self, index: QueueIndex, message: Message) -> bool:
+        """Whether a message can be let go of: if it can be spilled, or the log has it."""
+        position = message.log_position
+        if not index.logged or position == NOT_LOGGED:
+            return self.spill is not None and not self._spill_failed
+        return position != TO_BE_LOGGED and self._log_of(position).is_durable(position)
+
     def _spill_some(
-        self, index: QueueIndex, first_queue_position: i64, messages: list[Message]
+        self, index: QueueIndex, places: Sequence[int], messages: list[Message]
     ) -> dict[int, int] | None:
         """Spill those that are not in the log: where, by position in the queue. None if that went wrong."""
         to_spill: list[Message] = []
@@ -142,7 +176,7 @@ class Storage:
         for number, message in enumerate(messages):
             if not index.logged or message.log_position == NOT_LOGGED:
                 to_spill.append(message)
-                queue_positions.append(first_queue_position + number)
+                queue_positions.append(places[number])
         if not to_spill or self.spill is None:
             return {}
         try:
@@ -165,7 +199,17 @@ class Storage:
 
     def page_in(self, index: QueueIndex, paged: list[PagedMessage]) -> list[Message]:
         """Take the first of what is paged into memory again. Raises CannotRead, and then all is as it was."""
-        messages: list[Message] = []
+        messages = [read_message(record.data, record.at) for record in self.records(index, paged)]
+        for number, wanted in enumerate(paged):
+            self._came_in(index, wanted, messages[number])
+            index.paged_body_bytes -= messages[number].body_size
+        index.paged.drop(len(paged))
+        self._trim_spill()
+        return messages
+
+    def records(self, index: QueueIndex, paged: list[PagedMessage]) -> list[Record]:
+        """Read messages of one queue, and leave them where they are. Raises CannotRead."""
+        records: list[Record] = []
         data = b""
         base: i64 = -1
         for number, wanted in enumerate(paged):
@@ -177,13 +221,18 @@ class Storage:
                 if not has_record(data, 0) and len(data) >= RECORD_HEAD_BYTES:
                     data = self._log_of(base).read(base, record_size(data, 0))
             check_held(data, at, index.id, wanted)
-            messages.append(read_message(data, at))
-        for number, wanted in enumerate(paged):
-            self._came_in(index, wanted, messages[number])
-            index.paged_body_bytes -= messages[number].body_size
-        index.paged.drop(len(paged))
+            records.append(Record(data, at, wanted.queue_position))
+        return records
+
+    def drop_paged(self, index: QueueIndex, count: i64) -> None:
+        """A queue is done with so many of the first messages that are paged, one at least."""
+        first = index.paged.first(count, UNLIMITED)
+        if index.logged and self.journal is not None:
+            self.journal.settle_range(index, first[0].queue_position, first[-1].queue_position + 1)
+        for paged in first:
+            self._log_of(paged.log_position).release(paged.log_position, paged.share)
+        index.paged.drop(len(first))
         self._trim_spill()
-        return messages
 
     def _came_in(self, index: QueueIndex, paged: PagedMessage, message: Message) -> None:
         if paged.log_position >= SPILLED:

@@ -194,6 +194,58 @@ def expiration_of(header: bytes) -> str:
     return "" if at < 0 else text_of(header[at + 1 : at + 1 + header[at]])
 
 
+def with_header(header: bytes, name: bytes, value: i64) -> bytes:
+    """The same content header, whose headers have a long of this name, in place of whatever had it before.
+
+    Nothing else is decoded or changed. Raises MalformedProperties if the list is cut before the headers' end.
+    """
+    before, after = split_for_header(header, name)
+    return b"".join([before, int(value).to_bytes(8, "big", signed=True), after])
+
+
+def split_for_header(header: bytes, name: bytes) -> tuple[bytes, bytes]:
+    """What stands before and behind the 8 bytes of the value that `with_header` puts between the two."""
+    flags: i64 = _flags(header)
+    at: i64 = _PROPERTY_LIST
+    index: i64 = 0
+    while CONTENT_TYPE >> index > HEADERS:
+        if flags & (CONTENT_TYPE >> index):
+            at = _property_end(header, at, index)
+        index += 1
+    contents = b""
+    end: i64 = at
+    if flags & HEADERS:
+        end = _property_end(header, at, index)
+        contents = header[at + 4 : end]
+        if name in contents:
+            contents = _without(contents, name)
+    key = bytes([len(name)]) + name + b"l"
+    size = len(contents) + len(key) + 8
+    new_flags = int(flags | HEADERS)
+    before = b"".join(
+        [
+            header[: _PROPERTY_LIST - 2],
+            new_flags.to_bytes(2, "big"),
+            header[_PROPERTY_LIST:at],
+            size.to_bytes(4, "big"),
+            contents,
+            key,
+        ]
+    )
+    return before, header[end:]
+
+
+def _without(contents: bytes, name: bytes) -> bytes:
+    """The contents of a table without the entries of this name, if there are any."""
+    try:
+        kept = decode_table(contents, 0, len(contents))
+    except MalformedField as error:
+        raise MalformedProperties(f"headers: {error}") from None
+    if kept.pop(text_of(name), None) is None:
+        return contents
+    return encode_table(kept)[4:]
+
+
 def decode_properties(header: bytes) -> Properties:
     """Read all properties. Raises MalformedProperties exactly when check_properties does."""
     flags: i64 = _flags(header)

@@ -362,20 +362,3 @@ def test_acknowledging_what_came_from_a_deleted_queue_is_fine(peer: Peer, other:
     other.call(1, delete("fm.q1"))
     peer.send(1, commands.Basic.Ack(content.method.delivery_tag))
     assert isinstance(peer.call(1, commands.Basic.Qos()), commands.Basic.QosOk)
-
-
-def test_arguments_without_effect_are_named_in_the_log_when_the_queue_is_made(
-    broker: MemoryBroker, peer: Peer
-):
-    arguments = table_of({"x-message-ttl": 1000, "x-queue-type": "quorum", "x-mine": 1})
-    for _ in range(2):
-        peer.call(1, declare("q", durable=True, arguments=arguments))
-    warnings = [event for event in broker.events.told if event[1] == "queue arguments without effect"]
-    assert [(level, fields["queue"], fields["arguments"]) for level, _, fields in warnings] == [
-        ("warning", "q", "x-message-ttl, x-queue-type")
-    ]
-
-
-def test_arguments_that_mean_nothing_to_a_queue_are_not_warned_of(broker: MemoryBroker, peer: Peer):
-    peer.call(1, declare("q", arguments=table_of({"x-queue-type": "classic", "x-mine": 1})))
-    assert [event for event in broker.events.told if event[0] == "warning"] == []

@@ -8,7 +8,7 @@ from amqpd.broker.definitions import QueueDeclared
 from amqpd.broker.queues.backlog import Backlog
 from amqpd.broker.queues.queue import Owner, Queue
 from amqpd.broker.unacked import Delivery
-from amqpd.message import Message
+from amqpd.message import PERSISTENT, Message
 from amqpd.store.budget import MESSAGE_OVERHEAD_BYTES, REPORTED_BYTES
 from amqpd.testing import DurableBroker
 from amqpd.testing.sink import message_of
@@ -167,7 +167,7 @@ class QueuesModel:
     def publish(self, names: list[str], count: int, size: int, persistent: bool) -> None:
         for _ in range(count):
             message = message_of(body_of(self.published, size))
-            message.persistent = persistent
+            message.flags = PERSISTENT if persistent else 0
             for name in names:
                 self.queues[name].publish(message)
                 self.ready[name][self.published] = False
@@ -308,7 +308,7 @@ def test_many_durable_and_transient_backlogs_together_keep_to_the_limit():
     most = 0
     for number in range(4000):
         message = message_of(body_of(number, size))
-        message.persistent = True
+        message.flags = PERSISTENT
         made[number % queues].publish(message)
         broker.flush()
         most = max(most, sum(int(queue._backlog.resident_bytes) for queue in made))

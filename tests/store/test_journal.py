@@ -10,7 +10,7 @@ from amqpd.broker.definitions import QueueDeclared
 from amqpd.broker.queues.queue import Owner, Queue
 from amqpd.broker.unacked import Delivery
 from amqpd.errors import ResourceError
-from amqpd.message import NOT_LOGGED, TO_BE_LOGGED, Message
+from amqpd.message import NOT_LOGGED, PERSISTENT, TO_BE_LOGGED, Message
 from amqpd.store.api import Flusher, Group, Waiter
 from amqpd.store.journal import AHEAD_BYTES, URGENT_BYTES, Journal, Snapshot
 from amqpd.store.memory import MemoryLog
@@ -19,7 +19,7 @@ from amqpd.testing import DurableBroker, FailingFiles, FakeClock, MemoryFiles, P
 from amqpd.testing.sink import ListSink, message_of, vhost_alone
 from amqpd.wire.properties import Properties
 
-PERSISTENT = Properties(delivery_mode=2)
+PERSISTENT_PROPERTIES = Properties(delivery_mode=2)
 
 
 class Nothing(Snapshot):
@@ -107,7 +107,7 @@ def store() -> Store:
 
 def persistent(body: bytes = b"m") -> Message:
     message = message_of(body)
-    message.persistent = True
+    message.flags = PERSISTENT
     return message
 
 
@@ -171,7 +171,7 @@ def test_only_a_persistent_message_in_a_durable_queue_is_written(
 ):
     queue = store.queue(durable=durable)
     message = message_of(b"body")
-    message.persistent = is_persistent
+    message.flags = PERSISTENT if is_persistent else 0
     queue.publish(message)
     is_logged = durable and is_persistent
     assert store.journal.wants_group() == is_logged
@@ -399,7 +399,7 @@ def connect(broker: DurableBroker) -> Peer:
 def publish_megabytes(peer: Peer, count: int) -> None:
     body = bytes(1 << 20)
     for _ in range(count):
-        peer.publish(1, "", "q", body, PERSISTENT)
+        peer.publish(1, "", "q", body, PERSISTENT_PROPERTIES)
 
 
 MEGABYTES_AHEAD = AHEAD_BYTES >> 20
@@ -409,7 +409,7 @@ def test_a_publisher_far_ahead_of_the_disk_waits_until_what_it_published_is_bein
     broker = DurableBroker()
     peer = connect(broker)
     broker.flushes = False
-    peer.publish(1, "", "q", b"first", PERSISTENT)
+    peer.publish(1, "", "q", b"first", PERSISTENT_PROPERTIES)
     group: Any = broker.journal.form_group()
     publish_megabytes(peer, MEGABYTES_AHEAD - 1)
     assert not peer.transport.blocked
@@ -430,7 +430,7 @@ def test_other_clients_do_not_wait_for_a_publisher_far_ahead_of_the_disk():
     broker = DurableBroker()
     peer, other = connect(broker), connect(broker)
     broker.flushes = False
-    peer.publish(1, "", "q", b"first", PERSISTENT)
+    peer.publish(1, "", "q", b"first", PERSISTENT_PROPERTIES)
     assert broker.journal.form_group() is not None
     publish_megabytes(peer, MEGABYTES_AHEAD + 2)
     assert peer.transport.blocked
@@ -442,14 +442,14 @@ def test_a_publisher_that_waited_for_the_disk_when_it_broke_goes_on_to_hear_of_i
     broker = DurableBroker()
     peer = connect(broker)
     broker.flushes = False
-    peer.publish(1, "", "q", b"first", PERSISTENT)
+    peer.publish(1, "", "q", b"first", PERSISTENT_PROPERTIES)
     group: Any = broker.journal.form_group()
     publish_megabytes(peer, MEGABYTES_AHEAD + 2)
     assert peer.transport.blocked
     broker.journal.fail(group, OSError(5, "it broke"))
     broker.flush()
     assert not peer.transport.blocked
-    peer.publish(1, "", "q", b"late", PERSISTENT)
+    peer.publish(1, "", "q", b"late", PERSISTENT_PROPERTIES)
     refusal = peer.refusal()
     assert refusal is not None
     assert refusal.reply_code == 506

@@ -161,21 +161,21 @@ def check_same(read: Message, message: Message) -> None:
     assert read.header == message.header
     assert read.body() == message.body()
     assert read.body_size == message.body_size
-    assert read.persistent == message.persistent
+    assert read.flags == message.flags
     assert read.arrived_ms == message.arrived_ms
 
 
-@given(NAMES, NAMES, st.binary(max_size=300), st.booleans(), TIMES, HOLDERS)
+@given(NAMES, NAMES, st.binary(max_size=300), st.integers(0, 3), TIMES, HOLDERS)
 def test_a_message_comes_back_from_its_record(
     exchange: str,
     routing_key: str,
     body: bytes,
-    persistent: bool,
+    flags: int,
     arrived_ms: int,
     holders: list[tuple[int, int]],
 ):
     message = message_of(body, Properties(message_id="m"), exchange=exchange, routing_key=routing_key)
-    message.persistent = persistent
+    message.flags = flags
     message.arrived_ms = arrived_ms
     data = written(message, holders)
     check_same(read_message(data, 1), message)

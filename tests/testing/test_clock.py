@@ -99,3 +99,50 @@ def test_another_thread_may_not_advance_it(clock: FakeClock, timers: Timers):
     thread.join()
     assert "use the broker's advance" in str(errors[0])
     assert clock.monotonic_s() == 0
+
+
+def test_timers_that_are_cancelled_do_not_pile_up(clock: FakeClock, timers: Timers):
+    ran: list[str] = []
+    timers.after(7200, lambda: ran.append("kept"))
+    for _ in range(10_000):
+        timers.after(3600, lambda: ran.append("cancelled")).cancel()
+    assert timers.size() < 1000
+    clock.advance(7200)
+    assert ran == ["kept"]
+
+
+def test_timers_that_are_wanted_outlive_the_many_that_are_cancelled(clock: FakeClock, timers: Timers):
+    ran: list[int] = []
+    wanted = [timers.after(number, lambda number=number: ran.append(number)) for number in range(1, 1000)]  # type: ignore[misc]
+    for timer in wanted[::2] + wanted[::2]:
+        timer.cancel()
+    for timer in wanted[3::4]:
+        timer.cancel()
+    assert timers.size() <= 2 * 250
+    clock.advance(1000)
+    assert ran == list(range(2, 1000, 4))
+
+
+def test_a_timer_cancelled_after_it_ran_counts_for_nothing(clock: FakeClock, timers: Timers):
+    past = [timers.after(1, list) for _ in range(1000)]
+    clock.advance(1)
+    ran: list[str] = []
+    timers.after(1, lambda: ran.append("later"))
+    for timer in past:
+        timer.cancel()
+    clock.advance(1)
+    assert ran == ["later"]
+
+
+def test_an_action_may_cancel_all_the_others(clock: FakeClock, timers: Timers):
+    ran: list[str] = []
+
+    def cancel_all() -> None:
+        for timer in others:
+            timer.cancel()
+
+    timers.after(1, cancel_all)
+    others = [timers.after(1, lambda: ran.append("cancelled")) for _ in range(1000)]
+    timers.after(2, lambda: ran.append("last"))
+    clock.advance(2)
+    assert (ran, timers.size()) == (["last"], 0)

@@ -241,3 +241,66 @@ class TestMalformedProperties:
     def test_a_body_size_beyond_64_bits_cannot_be_written(self, body_size: int) -> None:
         with pytest.raises(MalformedProperties):
             properties.encode_properties(Properties(), body_size)
+
+
+# One more header
+
+
+def headers_read_by_pamqp(data: bytes) -> dict[str, object]:
+    content_header = header.ContentHeader()
+    content_header.unmarshal(data)
+    return dict(content_header.properties.headers)
+
+
+def test_a_header_that_is_added_is_read_by_pamqp_as_are_all_others() -> None:
+    sample = properties.encode_properties(
+        Properties(
+            content_type="text/plain",
+            headers=fields.table_of({"a": 1, "b": "x"}),
+            delivery_mode=2,
+            app_id="z",
+        ),
+        5,
+    )
+    added = properties.with_header(sample, b"x-stream-offset", 2**40)
+    content_header = header.ContentHeader()
+    content_header.unmarshal(added)
+    assert content_header.body_size == 5
+    assert content_header.properties.headers == {"a": 1, "b": "x", "x-stream-offset": 2**40}
+    assert content_header.properties.content_type == "text/plain"
+    assert content_header.properties.delivery_mode == 2
+    assert content_header.properties.app_id == "z"
+
+
+def test_a_header_is_added_where_there_are_no_headers_and_no_properties() -> None:
+    assert headers_read_by_pamqp(properties.with_header(header_of(0), b"x-delivery-count", 1)) == {
+        "x-delivery-count": 1
+    }
+
+
+def test_a_header_that_is_added_takes_the_place_of_one_that_has_its_name() -> None:
+    sample = properties.encode_properties(
+        Properties(headers=fields.table_of({"n": "text", "m": {"n": 1}, "nn": "n"})), 0
+    )
+    added = properties.with_header(sample, b"n", -7)
+    assert headers_read_by_pamqp(added) == {"n": -7, "m": {"n": 1}, "nn": "n"}
+    assert properties.with_header(added, b"n", 9) == properties.with_header(sample, b"n", 9)
+
+
+@moderate
+@given(some_properties, st.integers(-(2**63), 2**63 - 1))
+def test_adding_a_header_changes_no_other_property(sample: Properties, value: int) -> None:
+    added = properties.decode_properties(
+        properties.with_header(properties.encode_properties(sample, 5), b"x-stream-offset", value)
+    )
+    assert added.headers is not None
+    assert added.headers.pop("x-stream-offset") == fields.Field("l", value)
+    if sample.headers is None:
+        assert added.headers == {}
+        added.headers = None
+    assert added == sample
+
+
+def test_a_header_can_not_be_added_to_a_list_that_is_cut() -> None:
+    with pytest.raises(MalformedProperties):
+        properties.with_header(header_of(properties.HEADERS, b"\0\0\0\5a"), b"n", 1)

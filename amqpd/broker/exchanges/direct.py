@@ -24,10 +24,10 @@ class Direct(Exchange):
         found = self._by_routing_key.get(routing_key)
         return list(found.values()) if found is not None else []
 
-    def _index(self, binding: Binding) -> None:
+    def index(self, binding: Binding) -> None:
         self._by_routing_key.setdefault(binding.routing_key, {})[binding.key] = binding.destination
 
-    def _unindex(self, binding: Binding) -> None:
+    def unindex(self, binding: Binding) -> None:
         same_key = self._by_routing_key[binding.routing_key]
         del same_key[binding.key]
         if not same_key:

@@ -68,7 +68,7 @@ class Headers(Exchange):
             destination for key, destination in candidates.items() if self._requirements[key][0].fits(headers)
         ]
 
-    def _index(self, binding: Binding) -> None:
+    def index(self, binding: Binding) -> None:
         requirement = Requirement(binding.arguments)
         keys = [_index_key(name, wanted) for name, wanted in requirement.wanted.items()]
         if not requirement.any:
@@ -78,7 +78,7 @@ class Headers(Exchange):
         for key in keys:
             self._by_header.setdefault(key, {})[binding.key] = binding.destination
 
-    def _unindex(self, binding: Binding) -> None:
+    def unindex(self, binding: Binding) -> None:
         _requirement, keys = self._requirements.pop(binding.key)
         for key in keys:
             found = self._by_header[key]
@@ -89,7 +89,7 @@ class Headers(Exchange):
     def _bindings_found_by(self, key: IndexKey) -> int:
         return len(self._by_header.get(key, NO_BINDINGS))
 
-    def check_binding(self, arguments: Table) -> None:
+    def check_binding(self, destination: Destination, routing_key: str, arguments: Table) -> None:
         """Raise PreconditionFailed (406) unless x-match is absent or one of the four words."""
         match = arguments.get("x-match")
         if match is None:

@@ -47,7 +47,7 @@ class Topic(Exchange):
             reached = _following(reached, word)
         return [destination for node in reached for destination in node.ending.values()]
 
-    def _index(self, binding: Binding) -> None:
+    def index(self, binding: Binding) -> None:
         node = self._root
         for word in words(binding.routing_key):
             following = node.next_words.get(word)
@@ -57,7 +57,7 @@ class Topic(Exchange):
             node = following
         node.ending[binding.key] = binding.destination
 
-    def _unindex(self, binding: Binding) -> None:
+    def unindex(self, binding: Binding) -> None:
         path = [self._root]
         pattern = words(binding.routing_key)
         for word in pattern:

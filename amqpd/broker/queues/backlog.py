@@ -12,7 +12,7 @@ from typing import Final
 
 from mypy_extensions import i64
 
-from amqpd.message import NOT_LOGGED, Message
+from amqpd.message import NOT_LOGGED, PERSISTENT, Message
 from amqpd.store.budget import MESSAGE_OVERHEAD_BYTES, PAGED_AT_ONCE_BYTES, Pageable
 from amqpd.store.journal import Journal
 from amqpd.store.queue_index import QueueIndex
@@ -79,14 +79,14 @@ class Backlog(Pageable):
     def pass_by(self, message: Message, no_ack: bool) -> i64:
         """A message goes to a consumer at once, as nothing stands before it; its position."""
         position = self.end
-        if message.persistent and self._journal is not None and not no_ack:
+        if message.flags & PERSISTENT and self._journal is not None and not no_ack:
             self._journal.add(message, self.index, position)
         self.end = position + 1
         return position
 
     def append(self, message: Message) -> None:
         """Add a message behind all others."""
-        if message.persistent and self._journal is not None:
+        if message.flags & PERSISTENT and self._journal is not None:
             self._journal.add(message, self.index, self.end)
         self.end += 1
         self.count += 1

@@ -24,7 +24,7 @@ from amqpd.broker.queues.queue import (
 from amqpd.broker.queues.rules import DROP_HEAD, REJECT_PUBLISH_DLX, PolicyDefinition
 from amqpd.broker.unacked import Delivery
 from amqpd.errors import ResourceError
-from amqpd.message import NOT_LOGGED, Message
+from amqpd.message import EXPIRES, NOT_LOGGED, Message
 from amqpd.store.api import CannotRead
 from amqpd.store.queue_index import QueueIndex
 from amqpd.wire.fields import Table
@@ -50,7 +50,9 @@ class ClassicQueue(Queue):
         super().__init__(name, vhost, durable, auto_delete, owner, arguments, host, queue_id)
         self._backlog = self._make_backlog()
         self._limited = False
-        """Whether its rules have a say when a message arrives."""
+        """Whether it may be full."""
+        self._is_plain = False
+        """Whether nothing has a say when a message arrives that does not expire by itself."""
         self.expiry = Expiry(host.timers, self._drop_some_expired)
         self._follow_rules()
 
@@ -95,23 +97,30 @@ class ClassicQueue(Queue):
             if self._backlog.count or self.unacked:
                 self._host.keep_ttl(self, expiry.now_ms(), expiry.ttl_ms)
             expiry.ttl_ms = rules.message_ttl_ms
+        self._is_plain = not self._limited and expiry.ttl_ms < 0 and rules.max_priority < 0
 
     # Messages come
 
     def publish(self, message: Message) -> i64:
-        if message.expires or self._limited or self.expiry.ttl_ms >= 0:
+        if message.flags or not self._is_plain:
             return self._publish_by_rules(message)
+        # The same for a message that neither the rules nor the log have to do with: most have not.
         backlog = self._backlog
         if not backlog.count:
             consumer = self._ring.next()
             if consumer is not None:
-                self._hand(consumer, message, backlog.pass_by(message, consumer.no_ack), False)
+                position = backlog.end
+                backlog.end = position + 1
+                if not consumer.no_ack:
+                    self.unacked += 1
+                    consumer.unacked += 1
+                consumer.sink.deliver(consumer, message, position, False)
                 return TAKEN
         backlog.append(message)
         return BEHIND if backlog.count > RUNS_AHEAD_MESSAGES and len(self.consumers) > 0 else TAKEN
 
     def _publish_by_rules(self, message: Message) -> i64:
-        if message.expires or self.expiry.ttl_ms >= 0:
+        if message.flags & EXPIRES or self.expiry.ttl_ms >= 0:
             self.expiry.note_arrival(message)
             self._drop_expired(EXPIRED_AT_ONCE)
         if self._limited and self.rules.overflow != DROP_HEAD and self._would_overflow(message):

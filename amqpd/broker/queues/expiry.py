@@ -8,7 +8,7 @@ from typing import Final, final
 from mypy_extensions import i64
 
 from amqpd.clock import Timer, Timers
-from amqpd.message import Message
+from amqpd.message import EXPIRES, Message
 from amqpd.wire.properties import expiration_of
 
 NEVER: Final = -1
@@ -53,7 +53,7 @@ class Expiry:
     def deadline_ms(self, message: Message) -> i64:
         """When the message expires, in milliseconds since 1970; NEVER if it does not."""
         ttl_ms = self._ttl_of(message.arrived_ms) if self.changes else self.ttl_ms
-        if message.expires:
+        if message.flags & EXPIRES:
             own_ms: i64 = min(int(expiration_of(message.header)), _LONGEST_MS)
             if ttl_ms < 0 or own_ms < ttl_ms:
                 ttl_ms = own_ms

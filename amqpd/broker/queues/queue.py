@@ -187,6 +187,9 @@ class Queue(Destination):
     def apply_policy(self, policy: PolicyDefinition | None) -> None:
         """Follow what its arguments and this policy ask together, from now on."""
         self.rules = queue_rules(self.arguments, policy)
+        if self._unused_timer is not None:
+            self._unused_timer.cancel()
+            self._unused_timer = None
         self.touch()
 
     # Publishers that wait
@@ -224,6 +227,12 @@ class Queue(Destination):
 
     def remove_consumer(self, consumer: Consumer) -> None:
         """Nothing more goes to this consumer; what it has not settled stays with its channel."""
+        self.let_go(consumer)
+        if self.active_consumer is not None and not self.deleted:
+            self.pump()
+
+    def let_go(self, consumer: Consumer) -> None:
+        """The same, but whoever takes over gets nothing before what this one has not settled may be back."""
         consumer.cancelled = True
         if consumer not in self.consumers:
             return
@@ -232,14 +241,16 @@ class Queue(Destination):
             self.touch()
         if consumer is self.active_consumer:
             self.active_consumer = self._next_active()
-            if self.active_consumer is not None and not self.deleted:
-                self.consumer_ready(self.active_consumer)
+            if self.active_consumer is not None:
+                self._ring.add(self.active_consumer)
 
     def _next_active(self) -> Consumer | None:
-        """Who takes over: the one that has waited longest."""
+        """Who takes over: of those with the highest priority, the one that has waited longest."""
+        found: Consumer | None = None
         for consumer in self.consumers:
-            return consumer
-        return None
+            if found is None or consumer.priority > found.priority:
+                found = consumer
+        return found
 
     def cancel_consumers(self) -> None:
         """The queue is gone: every consumer ends, and its sink hears of it."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Final, final
 
 from mypy_extensions import i64
@@ -28,11 +29,18 @@ DEAD_LETTER_STRATEGIES: Final = (AT_MOST_ONCE, AT_LEAST_ONCE)
 CLASSIC: Final = "classic"
 QUORUM: Final = "quorum"
 STREAM: Final = "stream"
+QUEUE_TYPES: Final = (CLASSIC, QUORUM, STREAM)
+
+LONGEST_TIME_MS: Final = 315_360_000_000
+"""Ten years: no time to live and no expiry is longer."""
+
+LARGEST_PRIORITY: Final = 255
 
 _LARGEST: Final = 2**63 - 1
 _DIGITS: Final = 18
 _SECOND_MS: Final = 1000
 _DAY_MS: Final = 24 * 3600 * _SECOND_MS
+_NUMERIC_TYPES: Final = INTEGER_TYPES | frozenset("Tfd")
 _UNITS_MS: Final = {
     "Y": 365 * _DAY_MS,
     "M": 30 * _DAY_MS,
@@ -84,9 +92,10 @@ def queue_rules(arguments: Table, policy: PolicyDefinition | None) -> QueueRules
 
 
 def queue_type_of(arguments: Table) -> str:
-    """The type that a queue with these arguments has."""
+    """The type that a queue with these arguments has: what RabbitMQ does not know, and a log may yet name, is classic."""
     field = arguments.get("x-queue-type")
-    return CLASSIC if field is None else str(field.value)
+    value = field.value if field is not None else CLASSIC
+    return value if isinstance(value, str) and value in QUEUE_TYPES else CLASSIC
 
 
 def age_ms(text: str) -> int | None:
@@ -105,23 +114,23 @@ def age_ms(text: str) -> int | None:
 
 
 def _add_common_rules(rules: QueueRules, sources: _Sources) -> None:
-    rules.message_ttl_ms = sources.smaller("message-ttl")
+    rules.message_ttl_ms = min(sources.smaller("message-ttl"), LONGEST_TIME_MS)
     rules.max_length = sources.smaller("max-length")
     rules.max_length_bytes = sources.smaller("max-length-bytes")
     rules.dead_letter_exchange = sources.argument_first("dead-letter-exchange")
     rules.dead_letter_routing_key = sources.argument_first("dead-letter-routing-key")
-    rules.consumer_timeout_ms = sources.smaller("consumer-timeout")
+    rules.consumer_timeout_ms = min(sources.smaller("consumer-timeout"), LONGEST_TIME_MS)
     rules.single_active_consumer = sources.argument_flag("single-active-consumer")
 
 
 def _add_classic_rules(rules: QueueRules, sources: _Sources) -> None:
-    rules.expires_ms = sources.smaller("expires")
+    rules.expires_ms = min(sources.smaller("expires"), LONGEST_TIME_MS)
     rules.overflow = sources.argument_first("overflow") or DROP_HEAD
-    rules.max_priority = sources.argument_number("max-priority")
+    rules.max_priority = min(sources.argument_number("max-priority"), LARGEST_PRIORITY)
 
 
 def _add_quorum_rules(rules: QueueRules, sources: _Sources) -> None:
-    rules.expires_ms = sources.policy_number_first("expires")
+    rules.expires_ms = min(sources.policy_number_first("expires"), LONGEST_TIME_MS)
     overflow = sources.policy_first("overflow")
     # A quorum queue takes the argument reject-publish-dlx, and then acts as if it had none.
     rules.overflow = REJECT_PUBLISH if overflow == REJECT_PUBLISH else DROP_HEAD
@@ -168,12 +177,19 @@ class _Sources:
         return self._argument_text(name) if policy is None else policy
 
     def argument_number(self, name: str) -> int:
-        """A number that only an argument can give, or -1."""
+        """The argument's number, or -1.
+
+        RabbitMQ takes any value for x-delivery-limit: no message is delivered again where it is negative, a fraction
+        counts for the whole number below it, and what is no number is no limit.
+        """
         field = self._arguments.get(f"x-{name}")
-        if field is None or field.type not in INTEGER_TYPES:
+        if field is None or field.type not in _NUMERIC_TYPES:
             return NONE
-        assert isinstance(field.value, int)
-        return field.value
+        value = field.value
+        assert isinstance(value, (int, float))
+        if value < 0:
+            return 0
+        return int(min(value, _LARGEST)) if math.isfinite(value) else NONE
 
     def argument_flag(self, name: str) -> bool:
         """Whether an argument is there and true."""

@@ -7,6 +7,7 @@ from pamqp import commands
 from amqpd.broker.arguments import PRIORITY, check_consumer_arguments
 from amqpd.broker.consumer import Consumer
 from amqpd.broker.queues.rules import queue_type_of
+from amqpd.broker.queues.stream import StreamQueue
 from amqpd.errors import NotAllowed, NotImplementedByBroker, PreconditionFailed
 from amqpd.protocol.channel import Channel
 from amqpd.protocol.checks import REPLY_TO_QUEUE
@@ -48,6 +49,8 @@ def _consumer_of_queue(channel: Channel, method: commands.Basic.Consume, tag: st
     queue = channel.queue_to_read(method.queue)
     arguments = decoded_table(method.arguments)
     check_consumer_arguments(queue.title(), queue_type_of(queue.arguments), arguments)
+    if isinstance(queue, StreamQueue):
+        queue.check_reader(method.no_ack, channel.prefetch_count, channel.global_prefetch_count)
     queue.check_consumer(method.exclusive)
     priority = int(str(arguments[PRIORITY].value)) if PRIORITY in arguments else 0
     return Consumer(

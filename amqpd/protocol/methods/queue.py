@@ -12,6 +12,7 @@ from amqpd.broker.arguments import (
 )
 from amqpd.broker.definitions import QueueDeclared
 from amqpd.broker.queues.queue import Queue
+from amqpd.broker.queues.stream import StreamQueue
 from amqpd.broker.vhost import check_not_reserved
 from amqpd.errors import PreconditionFailed
 from amqpd.protocol.channel import Channel, stripped
@@ -33,7 +34,9 @@ def declare(channel: Channel, method: commands.Queue.Declare) -> None:
     else:
         queue = _declare(channel, method)
     channel.last_queue = queue.name
-    _declared(channel, method, queue.name, queue.ready(), len(queue.consumers))
+    # RabbitMQ 3.10 never tells how many read a stream.
+    consumer_count = 0 if isinstance(queue, StreamQueue) else len(queue.consumers)
+    _declared(channel, method, queue.name, queue.ready(), consumer_count)
 
 
 def _is_reply_queue(channel: Channel, name: str) -> bool:
@@ -71,6 +74,7 @@ def _declare(channel: Channel, method: commands.Queue.Declare) -> Queue:
     exclusive_to = owner if method.exclusive else None
     wanted = QueueDeclared(name, durable, method.auto_delete, exclusive_to, arguments)
     if name not in channel.vhost.queues:
+        channel.vhost.check_queue_limit(name)
         _allow_dead_letter_exchange(channel, name, arguments)
     return channel.vhost.declare_queue(wanted, owner)
 
@@ -117,6 +121,14 @@ def purge(channel: Channel, method: commands.Queue.Purge) -> None:
         channel.answer_when_durable(commands.Queue.PurgeOk(count))
 
 
+def _delete(channel: Channel, queue: Queue, method: commands.Queue.Delete) -> int:
+    if method.if_unused and queue.consumers:
+        raise PreconditionFailed(f"{queue.title()} in use")
+    if method.if_empty and queue.ready():
+        raise PreconditionFailed(f"{queue.title()} not empty")
+    return channel.vhost.delete_queue(queue)
+
+
 @handles(commands.Queue.Delete)
 def delete(channel: Channel, method: commands.Queue.Delete) -> None:
     """Delete a queue with its messages; one that is not there is no error (1.7.2.9, RabbitMQ 3.10, observed)."""
@@ -126,11 +138,11 @@ def delete(channel: Channel, method: commands.Queue.Delete) -> None:
     count = 0
     if queue is not None:
         queue.check_owner(channel.connection.owner)
-        if method.if_unused and queue.consumers:
-            raise PreconditionFailed(f"{queue.title()} in use")
-        if method.if_empty and queue.ready():
-            raise PreconditionFailed(f"{queue.title()} not empty")
-        count = channel.vhost.delete_queue(queue)
+        if isinstance(queue, StreamQueue):
+            # It goes, whatever the conditions, and is said to have been empty (RabbitMQ 3.10, observed).
+            channel.vhost.delete_queue(queue)
+        else:
+            count = _delete(channel, queue, method)
     else:
         channel.vhost.check_log(True)
     then = queue.cancel_consumers if queue is not None else None
