@@ -16,6 +16,7 @@ import anyio
 from amqpd import __version__
 from amqpd.auth.users import Users, default_users
 from amqpd.broker.broker import Broker
+from amqpd.broker.limits import NodeLimits
 from amqpd.build import build
 from amqpd.clock import Clock
 from amqpd.config.logs import FieldLogger, start_logging
@@ -97,6 +98,18 @@ def broker_of(directory: DataDirectory | None, clock: Clock, events: Events, use
     return broker
 
 
+def limits_of(settings: Settings) -> NodeLimits:
+    """What the settings limit for the whole broker."""
+    return NodeLimits(
+        settings.connection_max,
+        settings.channel_max_per_node,
+        settings.consumer_max_per_channel,
+        settings.cluster_queue_limit,
+        settings.cluster_exchange_limit,
+        settings.vhost_max,
+    )
+
+
 def parameters_of(settings: Settings) -> Parameters:
     """The settings that a connection needs."""
     return Parameters(
@@ -120,6 +133,7 @@ async def serving(
     """A server that listens as long as the block runs: it, and the addresses it took. Raises StartError."""
     with data_directory(settings) as directory:
         broker = broker_of(directory, clock, events, users)
+        broker.set_limits(limits_of(settings))
         journal = broker.storage.journal
         flusher = FlusherThread(journal) if journal is not None else None
         server = Server(broker, users, parameters_of(settings), settings.read_size_bytes)

@@ -40,7 +40,6 @@ SEQUENCE_MASK: Final = (1 << SEQUENCE_BITS) - 1
 ROUTED_AT_ONCE_MESSAGES: Final = 256
 """When more are due, others have their turn before the next ones."""
 
-EXACT_WAIT_S: Final = 1.0
 LONGEST_WAIT_S: Final = 64.0
 """The clock is asked again after this at the latest: it may have been set, or the machine been asleep."""
 
@@ -245,19 +244,12 @@ class DelayedMessages(Queue):
     # What is due
 
     def _wait_for_first(self) -> None:
-        """See to it that the timer runs when the first message is due, or before.
-
-        A long time is waited in parts, each half of the rest at least, so that however many messages come that
-        are due before all others, there are only a few timers.
-        """
+        """See to it that the timer runs when the first message is due, or before."""
         first = self._backlog.first_position()
         if first < 0:
             return
         left_s = _due_s(first) - self._timers.clock.unix_s()
-        wait_s = EXACT_WAIT_S
-        while wait_s * 2 <= left_s and wait_s < LONGEST_WAIT_S:
-            wait_s *= 2
-        self._wait(wait_s if wait_s < left_s else max(0.0, left_s - EARLY_S))
+        self._wait(max(0.0, min(left_s - EARLY_S, LONGEST_WAIT_S)))
 
     def _wait(self, wait_s: float) -> None:
         wakes_s = self._timers.clock.unix_s() + wait_s

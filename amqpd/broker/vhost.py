@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable
 from typing import final
 
@@ -15,7 +14,7 @@ from amqpd.broker.arguments import (
     check_new_queue,
 )
 from amqpd.broker.binding import Binding, Destination, binding_key
-from amqpd.broker.dead_letter import died, has_cycled, routing_keys
+from amqpd.broker.burial import Burial
 from amqpd.broker.definitions import (
     Bound,
     Definition,
@@ -29,7 +28,6 @@ from amqpd.broker.definitions import (
     QueueDeleted,
     QueueTtlChanged,
     Unbound,
-    VhostAdded,
     VhostDescribed,
     VhostLimitsSet,
     encode,
@@ -37,13 +35,16 @@ from amqpd.broker.definitions import (
 from amqpd.broker.exchange import Exchange
 from amqpd.broker.exchanges import EXCHANGE_TYPES
 from amqpd.broker.exchanges.delayed import DELAYED, Delayed
+from amqpd.broker.followed_policies import FollowedPolicies
 from amqpd.broker.limits import MAX_CONNECTIONS, MAX_QUEUES, UNLIMITED, Node, checked_vhost_limits, is_reached
-from amqpd.broker.policy import ALL, Effective, Policy, VhostPolicies, checked_policy
+from amqpd.broker.policy import ALL, Effective, Policy, checked_policy
 from amqpd.broker.queues.classic import ClassicQueue
-from amqpd.broker.queues.queue import REFUSED, Owner, Queue, QueueHost, locked
-from amqpd.broker.queues.rules import queue_rules, queue_type_of
+from amqpd.broker.queues.queue import Owner, Queue, QueueHost, locked
+from amqpd.broker.queues.rules import QUORUM, queue_rules, queue_type_of
 from amqpd.broker.queues.types import QUEUE_TYPES
 from amqpd.broker.random_numbers import RandomNumbers
+from amqpd.broker.router import Router
+from amqpd.broker.vhost_records import records_of
 from amqpd.clock import Timers
 from amqpd.errors import AccessRefused, InternalError, NotFound, PreconditionFailed
 from amqpd.events import Events
@@ -63,16 +64,6 @@ PREDECLARED: dict[str, tuple[str, bool]] = {
 """The exchanges that every vhost has: type, and whether internal (3.1.3, RabbitMQ 3.10)."""
 
 RESERVED_PREFIX = "amq."
-
-
-@final
-class DeadLetter:
-    """A message on its way to a dead letter exchange, and what it died of."""
-
-    def __init__(self, exchange: Exchange, message: Message, reason: str) -> None:
-        self.exchange = exchange
-        self.message = message
-        self.reason = reason
 
 
 @final
@@ -103,16 +94,13 @@ class VirtualHost(QueueHost):
         """What queues are that are declared without x-queue-type, if they can be that; "" is classic."""
         self.limits: dict[str, int] = {}
         """By their names, "max-connections" and "max-queues"; a negative one is none."""
-        self.effective: dict[Destination, Effective] = {}
-        """Which policies apply to each queue and exchange that any apply to."""
         self.topology: i64 = 0
         """Grows with every change that can lead a message elsewhere; a remembered route is good for one value."""
-        self._policies = VhostPolicies()
+        self._followed = FollowedPolicies(self.exchanges, self.queues)
         self._node = node or Node()
         self._storage = storage
-        self._events = events
-        self._dead: deque[DeadLetter] = deque()
-        self._burying = False
+        self._router = Router(self.exchanges, self.queues, self.reply_queues)
+        self._burial = Burial(self.exchanges, self._router, timers.clock, events)
         self._random_numbers = RandomNumbers(random_bytes)
         self._apply: dict[type[Definition], Callable[[Definition], None]] = {
             ExchangeDeclared: self._exchange_declared,
@@ -164,68 +152,7 @@ class VirtualHost(QueueHost):
 
     def records(self) -> list[bytes]:
         """The records that make the vhost and everything durable in it again, in this order."""
-        exchanges = [
-            each for each in self.exchanges.values() if each.durable and each.name not in PREDECLARED
-        ]
-        queues = [each for each in self.queues.values() if each.durable]
-        records = [encode(self.name, each) for each in self._own_definitions()]
-        records += [exchange.record or self._exchange_record(exchange) for exchange in exchanges]
-        records += [queue.record or self._queue_record(queue) for queue in queues]
-        records += [record for queue in queues for record in self._ttl_records(queue)]
-        for exchange in self.exchanges.values():
-            if exchange.durable:
-                for binding in exchange.bindings.values():
-                    if binding.destination.durable:
-                        records.append(binding.record or self._binding_record(binding))
-        return records
-
-    def _own_definitions(self) -> list[Definition]:
-        """What makes the vhost without what is declared in it: its policies before all that they apply to."""
-        definitions: list[Definition] = [VhostAdded()]
-        if self.description or self.tags or self.default_queue_type:
-            definitions.append(VhostDescribed(self.description, self.tags, self.default_queue_type))
-        if self.limits:
-            definitions.append(VhostLimitsSet(self.limits))
-        for policy in self.policies.values():
-            definitions.append(PolicySet(policy))
-        for policy in self.operator_policies.values():
-            definitions.append(OperatorPolicySet(policy))
-        return definitions
-
-    def _exchange_record(self, exchange: Exchange) -> bytes:
-        declared = ExchangeDeclared(
-            exchange.name,
-            exchange.exchange_type,
-            True,
-            exchange.auto_delete,
-            exchange.internal,
-            exchange.arguments,
-            exchange.queue_id() if isinstance(exchange, Delayed) else 0,
-        )
-        exchange.record = encode(self.name, declared)
-        return exchange.record
-
-    def _queue_record(self, queue: Queue) -> bytes:
-        queue_id = int(queue.id)
-        declared = QueueDeclared(queue.name, True, queue.auto_delete, None, queue.arguments, queue_id)
-        queue.record = encode(self.name, declared)
-        return queue.record
-
-    def _ttl_records(self, queue: Queue) -> list[bytes]:
-        if not isinstance(queue, ClassicQueue):
-            return []
-        return [
-            encode(self.name, QueueTtlChanged(queue.name, until_ms, ttl_ms, True))
-            for until_ms, ttl_ms in queue.expiry.changes
-        ]
-
-    def _binding_record(self, binding: Binding) -> bytes:
-        destination = binding.destination
-        bound = Bound(
-            binding.source, destination.type, destination.name, binding.routing_key, binding.arguments, True
-        )
-        binding.record = encode(self.name, bound)
-        return binding.record
+        return records_of(self, frozenset(PREDECLARED))
 
     # What the vhost says of itself
 
@@ -273,14 +200,19 @@ class VirtualHost(QueueHost):
     # Policies
 
     @property
+    def effective(self) -> dict[Destination, Effective]:
+        """What applies to each queue and exchange that any policy applies to."""
+        return self._followed.effective
+
+    @property
     def policies(self) -> dict[str, Policy]:
         """The policies by their names."""
-        return self._policies.user.by_name
+        return self._followed.policies.user.by_name
 
     @property
     def operator_policies(self) -> dict[str, Policy]:
         """The operator policies by their names."""
-        return self._policies.operator.by_name
+        return self._followed.policies.operator.by_name
 
     def set_policy(
         self, name: str, pattern: object, definition: object, priority: object = 0, apply_to: object = ALL
@@ -470,87 +402,16 @@ class VirtualHost(QueueHost):
     # Routing
 
     def route(self, exchange: Exchange, routing_keys: list[str], message: Message) -> list[Queue]:
-        """The queues that a message published to `exchange` goes to, each once.
-
-        An exchange from which it would go nowhere hands it to its alternate exchange, if that exists.
-        """
-        queues: dict[Queue, None] = {}
-        visited = {exchange.name}
-        to_visit = [exchange]
-        while to_visit:
-            current = to_visit.pop()
-            found = current.route(routing_keys, message) if current.name else self._named(routing_keys)
-            if not found and current.alternate_exchange in self.exchanges:
-                found.append(self.exchanges[current.alternate_exchange])
-            for destination in found:
-                if isinstance(destination, Queue):
-                    queues[destination] = None
-                elif isinstance(destination, Exchange) and destination.name not in visited:
-                    visited.add(destination.name)
-                    to_visit.append(destination)
-        return list(queues)
-
-    def dead_letter(self, queue: Queue, message: Message, reason: str) -> bool:
-        """Publish what died in a queue to the queue's dead letter exchange; False if no queue took it.
-
-        What dies on the way, as a queue there is full, has its turn afterwards, however many do.
-        """
-        exchange = self.exchanges.get(queue.rules.dead_letter_exchange or "")
-        if exchange is None:
-            return False
-        rules = queue.rules
-        time_s = int(self.timers.clock.unix_s())
-        dead = died(message, queue.name, reason, time_s, exchange.name, rules.dead_letter_routing_key)
-        letter = DeadLetter(exchange, dead, reason)
-        if self._burying:
-            self._dead.append(letter)
-            return True
-        self._burying = True
-        try:
-            taken = self._publish_dead(letter)
-            while self._dead:
-                self._publish_dead(self._dead.popleft())
-        finally:
-            self._burying = False
-        return taken
-
-    def _publish_dead(self, letter: DeadLetter) -> bool:
-        message = letter.message
-        taken = False
-        for queue in self.route(letter.exchange, routing_keys(message), message):
-            if has_cycled(message, queue.name, letter.reason):
-                self._events.tell(
-                    "warning", "dead letter dropped: it went in a circle", {"queue": queue.name}
-                )
-            elif not queue.publish(message) & REFUSED:
-                taken = True
-        return taken
+        """The queues that a message published to `exchange` goes to, each once."""
+        return self._router.route(exchange, routing_keys, message)
 
     def routes_by_content(self, exchange: Exchange) -> bool:
-        """Whether headers can decide the way of a message published to `exchange`."""
-        visited = {exchange.name}
-        to_visit = [exchange]
-        while to_visit:
-            current = to_visit.pop()
-            if current.routes_by_content:
-                return True
-            onward = list(current.onward.values())
-            if current.alternate_exchange in self.exchanges:
-                onward.append(self.exchanges[current.alternate_exchange])
-            for destination in onward:
-                if isinstance(destination, Exchange) and destination.name not in visited:
-                    visited.add(destination.name)
-                    to_visit.append(destination)
-        return False
+        """Whether more than its routing key can decide the way of a message published to `exchange`."""
+        return self._router.routes_by_content(exchange)
 
-    def _named(self, routing_keys: list[str]) -> list[Destination]:
-        """Where the default exchange leads."""
-        found: list[Destination] = []
-        for routing_key in routing_keys:
-            queue = self.queues.get(routing_key) or self.reply_queues.get(routing_key)
-            if queue is not None:
-                found.append(queue)
-        return found
+    def dead_letter(self, queue: Queue, message: Message, reason: str) -> bool:
+        """Publish what died in a queue to the queue's dead letter exchange; False if no queue took it."""
+        return self._burial.bury(queue, message, reason)
 
     # What each change does
 
@@ -568,14 +429,14 @@ class VirtualHost(QueueHost):
         if isinstance(exchange, Delayed):
             exchange.begin(self, definition.queue_id)
         self.exchanges[definition.exchange] = exchange
-        self._follow_policies_of_exchange(exchange)
+        self._followed.exchange_begins(exchange)
 
     def _exchange_deleted(self, definition: Definition) -> None:
         assert isinstance(definition, ExchangeDeleted)
         exchange = self.exchanges.pop(definition.exchange)
         if isinstance(exchange, Delayed):
             exchange.end()
-        self.effective.pop(exchange, None)
+        self._followed.ends(exchange)
         for key in list(exchange.bindings):
             exchange.remove(key)
         self._unbind_incoming(exchange)
@@ -595,12 +456,12 @@ class VirtualHost(QueueHost):
         self.queues[definition.queue] = queue
         if definition.owner is not None:
             definition.owner.queues[queue] = None
-        self._follow_policies_of_queue(queue)
+        self._followed.queue_begins(queue)
 
     def _queue_deleted(self, definition: Definition) -> None:
         assert isinstance(definition, QueueDeleted)
         queue = self.queues.pop(definition.queue)
-        self.effective.pop(queue, None)
+        self._followed.ends(queue)
         if queue.owner is not None:
             del queue.owner.queues[queue]
         queue.drop()
@@ -643,50 +504,23 @@ class VirtualHost(QueueHost):
 
     def _policy_set(self, definition: Definition) -> None:
         assert isinstance(definition, PolicySet)
-        self._policies.user.set(definition.policy)
-        self._follow_policies()
+        self._followed.policies.user.set(definition.policy)
+        self._followed.changed()
 
     def _operator_policy_set(self, definition: Definition) -> None:
         assert isinstance(definition, OperatorPolicySet)
-        self._policies.operator.set(definition.policy)
-        self._follow_policies()
+        self._followed.policies.operator.set(definition.policy)
+        self._followed.changed()
 
     def _policy_deleted(self, definition: Definition) -> None:
         assert isinstance(definition, PolicyDeleted)
-        self._policies.user.delete(definition.name)
-        self._follow_policies()
+        self._followed.policies.user.delete(definition.name)
+        self._followed.changed()
 
     def _operator_policy_deleted(self, definition: Definition) -> None:
         assert isinstance(definition, OperatorPolicyDeleted)
-        self._policies.operator.delete(definition.name)
-        self._follow_policies()
-
-    def _follow_policies(self) -> None:
-        """Policies have changed: exchanges first, so that what dies in a queue now goes the new ways."""
-        for exchange in list(self.exchanges.values()):
-            self._follow_policies_of_exchange(exchange)
-        for queue in list(self.queues.values()):
-            if not queue.deleted:
-                self._follow_policies_of_queue(queue)
-
-    def _follow_policies_of_exchange(self, exchange: Exchange) -> None:
-        found = self._policies.applying(exchange.name, "")
-        # The default exchange has policies, and does nothing about them (RabbitMQ 3.10, observed).
-        if self._changes(exchange, found) and exchange.name:
-            exchange.apply_policy(None if found is None else found.definition)
-
-    def _follow_policies_of_queue(self, queue: Queue) -> None:
-        found = self._policies.applying(queue.name, queue_type_of(queue.arguments))
-        if self._changes(queue, found):
-            queue.apply_policy(None if found is None else found.definition)
-
-    def _changes(self, destination: Destination, found: Effective | None) -> bool:
-        """Remember what applies now; whether it asks for anything else than what applied before."""
-        before = self.effective.pop(destination, None)
-        if found is None:
-            return before is not None
-        self.effective[destination] = found
-        return not found.says_the_same(before)
+        self._followed.policies.operator.delete(definition.name)
+        self._followed.changed()
 
     def _unbind_incoming(self, destination: Destination) -> None:
         for source, key in list(destination.incoming):
@@ -704,7 +538,9 @@ class VirtualHost(QueueHost):
 
 
 def index_count(arguments: Table) -> int:
-    """How many ids of the log a queue with these arguments needs: one for each priority."""
+    """How many ids of the log a queue with these arguments needs: one for each priority, one for dead letters."""
+    if queue_type_of(arguments) == QUORUM:
+        return 2
     return max(0, int(queue_rules(arguments, None).max_priority)) + 1
 
 

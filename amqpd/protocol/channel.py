@@ -298,6 +298,13 @@ class Channel(Sink):
             queue.requeue(of_queue)
         self._give_credit(deliveries)
 
+    def _return_all(self) -> None:
+        """The channel is over: what is unsettled goes back to its queues."""
+        deliveries = self.unacked.take_all()
+        for queue, of_queue in by_queue(deliveries).items():
+            queue.take_back(of_queue)
+        self._give_credit(deliveries)
+
     def reject(self, deliveries: list[Delivery]) -> None:
         """These deliveries die."""
         for queue, of_queue in by_queue(deliveries).items():
@@ -526,7 +533,7 @@ class Channel(Sink):
         self._consumer_timeout.stop()
         self._publishing.forget()
         self.leave_queues()
-        self.requeue(self.unacked.take_all())
+        self._return_all()
         for consumer in list(self.consumers.values()):
             self.end_consumer(consumer)
 

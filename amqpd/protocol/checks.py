@@ -11,7 +11,6 @@ from amqpd.errors import PreconditionFailed
 from amqpd.message import EXPIRES, PERSISTENT
 from amqpd.wire import terms
 from amqpd.wire.fields import TYPE_NAMES, Field
-from amqpd.wire.properties import PERSISTENT as PERSISTENT_MODE
 from amqpd.wire.properties import (
     DELIVERY_MODE,
     EXPIRATION,
@@ -24,6 +23,7 @@ from amqpd.wire.properties import (
     delivery_mode_of,
     encode_properties,
 )
+from amqpd.wire.properties import PERSISTENT as PERSISTENT_MODE
 
 REPLY_TO_QUEUE: Final = "amq.rabbitmq.reply-to"
 """The pseudo-queue of direct reply-to: consumed from, it stands for the client's own channel."""

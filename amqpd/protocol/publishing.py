@@ -36,6 +36,10 @@ ROUTES_REMEMBERED: Final = 4096
 
 CONTENT_HEADER_MIN: Final = 12
 BASIC_CLASS: Final = 60
+
+MESSAGE_SIZE_HARD_MAX: Final = 536870912
+"""What no configuration can lift (RabbitMQ 3.10, read in its source)."""
+
 NO_HEADER_FRAME: Final = "expected content header for class 60, got non content header frame instead"
 
 
@@ -125,8 +129,9 @@ class Publishing:
         """Refuse what is too large by its header: the body need not arrive for that."""
         if self._body_size < 0 or self._body_size > self._max_message_size:
             announced = int(self._body_size) & 0xFFFFFFFFFFFFFFFF
+            configured = "" if self._max_message_size == MESSAGE_SIZE_HARD_MAX else "configured "
             raise PreconditionFailed(
-                f"message size {announced} is larger than configured max size {self._max_message_size}"
+                f"message size {announced} is larger than {configured}max size {self._max_message_size}"
             )
 
     def _finish(self, frames: bytes, pieces: list[Octets] | None) -> None:

@@ -7,6 +7,7 @@ from typing import final
 from mypy_extensions import i64
 
 from amqpd.broker.queues.queue import Queue
+from amqpd.broker.queues.rules import CLASSIC
 from amqpd.broker.unacked import Delivery
 from amqpd.message import NOT_LOGGED, PERSISTENT, Message
 
@@ -41,8 +42,9 @@ class Transaction:
     def is_durable(self) -> bool:
         """Whether anything in it has to be on disk when it is committed."""
         return any(
-            publish.message.flags & PERSISTENT != 0 and any(queue.logged for queue in publish.queues)
+            queue.logged and (publish.message.flags & PERSISTENT != 0 or queue.queue_type != CLASSIC)
             for publish in self.publishes
+            for queue in publish.queues
         ) or any(
             delivery.message.log_position != NOT_LOGGED
             for settlement in self.settlements

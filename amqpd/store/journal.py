@@ -133,6 +133,12 @@ class Journal:
         self._arrived_bytes -= content_bytes(message)
         raise ResourceError(f"more than {GROUP_MAX_BYTES} bytes wait to be written to the log")
 
+    def note_arrivals(self, now_ms: i64) -> None:
+        """What waits to be written has arrived by this time (unix ms), also if it is written later."""
+        for arrival in self._arrivals:
+            if not arrival.message.arrived_ms:
+                arrival.message.arrived_ms = now_ms
+
     def deliver(self, index: QueueIndex, queue_position: i64) -> None:
         """A logged message was delivered for the first time."""
         index.delivered = queue_position + 1

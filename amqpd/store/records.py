@@ -20,7 +20,7 @@ from librt.strings import (
 )
 from mypy_extensions import i16, i32, i64
 
-from amqpd.message import Message
+from amqpd.message import EXPIRES, Message
 from amqpd.wire.frames import FRAME_BODY, FRAME_HEADER, STREAMED_BODY_MIN, Octets, Output, frame
 
 FORMAT_VERSION: Final = 1
@@ -215,6 +215,14 @@ def holder_count(data: bytes, at: i64) -> i64:
 def content_start(data: bytes, at: i64) -> i64:
     """Where the content of the message record at `data[at:]` begins."""
     return at + MESSAGE_HEAD_BYTES + holder_count(data, at) * HOLDER_BYTES
+
+
+def body_mark(data: bytes, at: i64) -> i64:
+    """Of the message whose record is at `data[at:]`: twice the size of its body, and one more if it EXPIRES by itself."""
+    address_bytes: i64 = i64(read_i16_le(data, at + 6)) & 0xFFFF
+    body_at: i64 = content_start(data, at) + address_bytes + i64(read_i32_le(data, at + 12))
+    size: i64 = at + record_size(data, at) - body_at
+    return (size << 1) | (1 if data[at + 5] & EXPIRES else 0)
 
 
 def read_message(data: bytes, at: i64) -> Message:

@@ -16,6 +16,7 @@ from amqpd.store.queue_index import QueueIndex
 from amqpd.store.records import (
     HOLDER_BYTES,
     MESSAGE_HEAD_BYTES,
+    body_mark,
     holder_count,
     read_counts,
     read_ranges,
@@ -77,18 +78,21 @@ class Intervals:
 
 @final
 class Pile:
-    """Messages in the order of their queue: position in the queue, position in the log, share of its bytes."""
+    """Messages in the order of their queue: position in the queue, position in the log, share of its bytes, body."""
 
     def __init__(self) -> None:
         self.queue_positions: array[int] = array("q")
         self.log_positions: array[int] = array("q")
         self.shares: array[int] = array("q")
+        self.bodies: array[int] = array("q")
+        """What `body_mark` says of each."""
 
-    def append(self, queue_position: i64, log_position: i64, share: i64) -> None:
+    def append(self, queue_position: i64, log_position: i64, share: i64, body: i64 = 0) -> None:
         """Add one behind all others."""
         self.queue_positions.append(queue_position)
         self.log_positions.append(log_position)
         self.shares.append(share)
+        self.bodies.append(body)
 
 
 @final
@@ -104,10 +108,12 @@ class RecoveredQueue:
         self._lasts: list[int] = []
         self._scattered: PagedMessages | None = None
         """All messages, once there are too many piles, as when each has its place by the time it is due."""
+        self._scattered_bodies = PagedMessages()
+        """What `body_mark` says of those, in place of where they are in the log."""
         self._end: i64 = 0
 
-    def add(self, queue_position: i64, log_position: i64, share: i64) -> None:
-        """A message; the same one may come again later, from elsewhere in the log, and then counts there.
+    def add(self, queue_position: i64, log_position: i64, share: i64, body: i64 = 0) -> None:
+        """A message, of whose body `body_mark` tells; the same one may come again later, from elsewhere in the log, and then counts there.
 
         New messages come in order, and so do those that were moved, but the two are mixed: each goes on the
         first pile that it continues, of which there are only a few.
@@ -115,6 +121,7 @@ class RecoveredQueue:
         self._end = max(self._end, queue_position + 1)
         if self._scattered is not None:
             self._scattered.insert(queue_position, log_position, share)
+            self._scattered_bodies.insert(queue_position, body, 0)
             return
         number: i64 = 0
         for last in self._lasts:
@@ -123,20 +130,22 @@ class RecoveredQueue:
             number += 1
         if number == len(self._piles):
             if number == PILES_MAX:
-                self._scatter(queue_position, log_position, share)
+                self._scatter(queue_position, log_position, share, body)
                 return
             self._piles.append(Pile())
             self._lasts.append(0)
-        self._piles[number].append(queue_position, log_position, share)
+        self._piles[number].append(queue_position, log_position, share, body)
         self._lasts[number] = queue_position
 
-    def _scatter(self, queue_position: i64, log_position: i64, share: i64) -> None:
+    def _scatter(self, queue_position: i64, log_position: i64, share: i64, body: i64) -> None:
         """Keep the messages sorted from now on, this one among them."""
         scattered = PagedMessages()
         pile = self._merged_piles()
         for at in range(len(pile.queue_positions)):
             scattered.append(pile.queue_positions[at], pile.log_positions[at], pile.shares[at])
+            self._scattered_bodies.append(pile.queue_positions[at], pile.bodies[at], 0)
         scattered.insert(queue_position, log_position, share)
+        self._scattered_bodies.insert(queue_position, body, 0)
         self._scattered = scattered
         self._lasts.clear()
 
@@ -157,37 +166,50 @@ class RecoveredQueue:
             next_position = max(next_position, i64(self.settled.ends[-1]))
         return next_position
 
+    def counts_of(self, paged: PagedMessages) -> dict[int, int]:
+        """What the queue has counted of those messages that are left."""
+        return {
+            position: number for position, number in self.counts.items() if paged.find(position) is not None
+        }
+
     def finish(self, index: QueueIndex, log: Log) -> None:
         """Let the index have what is left, and the log know what it keeps alive."""
         index.delivered = self.delivered
-        unsettled = Unsettled(self.settled, index.paged, log)
+        unsettled = Unsettled(self.settled, index, log)
         scattered = self._scattered
         if scattered is None:
             pile = self._merged_piles()
             for at in range(len(pile.queue_positions)):
-                unsettled.add(pile.queue_positions[at], pile.log_positions[at], pile.shares[at])
+                unsettled.add(
+                    pile.queue_positions[at], pile.log_positions[at], pile.shares[at], pile.bodies[at]
+                )
             return
+        bodies = self._scattered_bodies
         while scattered.count:
             first = scattered.first(MOVED_AT_ONCE_MESSAGES, UNLIMITED)
-            for each in first:
-                unsettled.add(each.queue_position, each.log_position, each.share)
+            first_bodies = bodies.first(MOVED_AT_ONCE_MESSAGES, UNLIMITED)
+            for number, each in enumerate(first):
+                unsettled.add(
+                    each.queue_position, each.log_position, each.share, first_bodies[number].log_position
+                )
             scattered.drop(len(first))
+            bodies.drop(len(first))
 
 
 @final
 class Unsettled:
     """Takes the messages of a queue in order, and keeps those that are not settled."""
 
-    def __init__(self, settled: Intervals, paged: PagedMessages, log: Log) -> None:
+    def __init__(self, settled: Intervals, index: QueueIndex, log: Log) -> None:
         self._settled = settled
-        self._paged = paged
+        self._index = index
         self._log = log
         self._number: i64 = -1
         self._start: i64 = 0
         self._end: i64 = 0
         """The interval that ends behind the message that came last."""
 
-    def add(self, queue_position: i64, log_position: i64, share: i64) -> None:
+    def add(self, queue_position: i64, log_position: i64, share: i64, body: i64) -> None:
         """A message, behind all others."""
         while queue_position >= self._end:
             self._number += 1
@@ -195,7 +217,11 @@ class Unsettled:
             self._start = starts[self._number] if self._number < len(starts) else END
             self._end = ends[self._number] if self._number < len(ends) else END
         if queue_position < self._start:
-            self._paged.append(queue_position, log_position, share)
+            index = self._index
+            index.paged.append(queue_position, log_position, share)
+            index.paged_body_bytes += body >> 1
+            if body & 1:
+                index.has_expiring = True
             self._log.retain(log_position, share)
 
 
@@ -215,10 +241,12 @@ def merged(one: Pile, other: Pile) -> Pile:
             else:
                 other_at += 1
         elif mine < others:
-            result.append(mine, one.log_positions[at], one.shares[at])
+            result.append(mine, one.log_positions[at], one.shares[at], one.bodies[at])
             at += 1
         else:
-            result.append(others, other.log_positions[other_at], other.shares[other_at])
+            result.append(
+                others, other.log_positions[other_at], other.shares[other_at], other.bodies[other_at]
+            )
             other_at += 1
     return result
 
@@ -262,10 +290,11 @@ class Recovery(Replay):
     def message(self, position: i64, data: bytes, at: i64) -> None:
         holders = holder_count(data, at)
         share: i64 = record_size(data, at) // holders
+        body = body_mark(data, at)
         holder_at: i64 = at + MESSAGE_HEAD_BYTES
         for _ in range(holders):
             queue = self._queue(read_i64_le(data, holder_at))
-            queue.add(read_i64_le(data, holder_at + 8), position, share)
+            queue.add(read_i64_le(data, holder_at + 8), position, share, body)
             holder_at += HOLDER_BYTES
 
     def progress(self, data: bytes, at: i64) -> None:
@@ -297,5 +326,6 @@ class Recovery(Replay):
             if index is not None:
                 ends[queue_id] = queue.next_queue_position()
                 queue.finish(index, log)
+                index.counts = queue.counts_of(index.paged)
         self._recovered.clear()
         return ends

@@ -36,6 +36,8 @@ class Backlog(Pageable):
         super().__init__()
         self.count: i64 = 0
         """How many messages are ready."""
+        self.logs_all = False
+        """Whether messages that are not persistent go into the log as well."""
         self.position: i64 = 0
         """Of the message that was taken, or looked at, last."""
         self.redelivered = False
@@ -79,14 +81,14 @@ class Backlog(Pageable):
     def pass_by(self, message: Message, no_ack: bool) -> i64:
         """A message goes to a consumer at once, as nothing stands before it; its position."""
         position = self.end
-        if message.flags & PERSISTENT and self._journal is not None and not no_ack:
+        if (message.flags & PERSISTENT or self.logs_all) and self._journal is not None and not no_ack:
             self._journal.add(message, self.index, position)
         self.end = position + 1
         return position
 
     def append(self, message: Message) -> None:
         """Add a message behind all others."""
-        if message.flags & PERSISTENT and self._journal is not None:
+        if (message.flags & PERSISTENT or self.logs_all) and self._journal is not None:
             self._journal.add(message, self.index, self.end)
         self.end += 1
         self.count += 1

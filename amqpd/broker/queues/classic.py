@@ -69,8 +69,9 @@ class ClassicQueue(Queue):
         if self._backlog.count:
             expiring = any(index.has_expiring for index in self.indexes())
             self.expiry.is_active = expiring or self.expiry.ttl_ms >= 0 or len(self.expiry.changes) > 0
-            self._watch_first()
-            self._keep_limit()
+            # What dies may go to a queue that has not begun yet.
+            self._host.timers.after(0.0, self._follow_rules_anew)
+        self._see_whether_plain()
 
     def indexes(self) -> list[QueueIndex]:
         return self._backlog.indexes()
@@ -86,6 +87,10 @@ class ClassicQueue(Queue):
     def apply_policy(self, policy: PolicyDefinition | None) -> None:
         super().apply_policy(policy)
         self._follow_rules()
+        self._follow_rules_anew()
+
+    def _follow_rules_anew(self) -> None:
+        """Messages that are there die if they are too many, or too old."""
         self._keep_limit()
         self._watch_first()
 
@@ -95,9 +100,21 @@ class ClassicQueue(Queue):
         expiry = self.expiry
         if rules.message_ttl_ms != expiry.ttl_ms:
             if self._backlog.count or self.unacked:
-                self._host.keep_ttl(self, expiry.now_ms(), expiry.ttl_ms)
+                self._keep_ttl(expiry.now_ms())
             expiry.ttl_ms = rules.message_ttl_ms
-        self._is_plain = not self._limited and expiry.ttl_ms < 0 and rules.max_priority < 0
+        self._see_whether_plain()
+
+    def _keep_ttl(self, now_ms: i64) -> None:
+        """What has arrived until now expires as it would have."""
+        journal = self._storage.journal
+        if journal is not None:
+            journal.note_arrivals(now_ms)
+        self._host.keep_ttl(self, now_ms, self.expiry.ttl_ms)
+
+    def _see_whether_plain(self) -> None:
+        expiry = self.expiry
+        has_ttl = expiry.ttl_ms >= 0 or len(expiry.changes) > 0
+        self._is_plain = not self._limited and not has_ttl and self.rules.max_priority < 0
 
     # Messages come
 
@@ -120,9 +137,9 @@ class ClassicQueue(Queue):
         return BEHIND if backlog.count > RUNS_AHEAD_MESSAGES and len(self.consumers) > 0 else TAKEN
 
     def _publish_by_rules(self, message: Message) -> i64:
-        if message.flags & EXPIRES or self.expiry.ttl_ms >= 0:
-            self.expiry.note_arrival(message)
-            self._drop_expired(EXPIRED_AT_ONCE)
+        expiry = self.expiry
+        if message.flags & EXPIRES or expiry.ttl_ms >= 0 or expiry.changes:
+            expiry.note_arrival(message)
         if self._limited and self.rules.overflow != DROP_HEAD and self._would_overflow(message):
             if self.rules.overflow == REJECT_PUBLISH_DLX:
                 self._bury(message, MAXLEN)
@@ -133,6 +150,9 @@ class ClassicQueue(Queue):
             if consumer is not None:
                 self._hand(consumer, message, backlog.pass_by(message, consumer.no_ack), False)
                 return TAKEN
+        if expiry.ttl_ms == 0 and self.rules.dead_letter_exchange is None:
+            # Nobody waits for it, and nobody hears of its death (RabbitMQ 3.10, observed).
+            return TAKEN
         backlog.append(message)
         self._keep_limit()
         self._watch_first()
@@ -151,7 +171,7 @@ class ClassicQueue(Queue):
         backlog = self._backlog
         self.touch()
         try:
-            while self.expiry.is_active and self._drop_expired(EXPIRED_AT_ONCE):
+            while self.expiry.is_active and self._drop_expired(self.expiry.now_ms()):
                 pass
             if not backlog.count:
                 return None
@@ -188,10 +208,14 @@ class ClassicQueue(Queue):
     def _pump_fresh(self) -> None:
         """The same where each message may have expired."""
         backlog = self._backlog
+        now_ms = self.expiry.now_ms()
         try:
             while backlog.count:
-                if self._drop_expired(EXPIRED_AT_ONCE) or not backlog.count:
-                    continue
+                if self._drop_expired(now_ms):
+                    self.expiry.wake_soon()
+                    return
+                if not backlog.count:
+                    break
                 consumer = self._ring.next()
                 if consumer is None:
                     break
@@ -237,6 +261,7 @@ class ClassicQueue(Queue):
     def purge(self) -> int:
         count = self.ready()
         self._backlog.purge()
+        self._watch_first()
         return count
 
     def drop(self) -> None:
@@ -282,13 +307,10 @@ class ClassicQueue(Queue):
         except CannotRead as error:
             self._stop_delivering(error)
 
-    def _drop_expired(self, at_most: i64) -> bool:
-        """Drop messages at the front that have expired; True if there may be more. Raises CannotRead."""
+    def _drop_expired(self, now_ms: i64) -> bool:
+        """Drop some messages at the front that have expired; True if there may be more. Raises CannotRead."""
         backlog = self._backlog
-        if not backlog.count or not self.expiry.is_active:
-            return False
-        now_ms = self.expiry.now_ms()
-        for _ in range(at_most):
+        for _ in range(EXPIRED_AT_ONCE):
             if not backlog.count:
                 return False
             deadline_ms = self.expiry.deadline_ms(backlog.first())
@@ -298,22 +320,23 @@ class ClassicQueue(Queue):
         return True
 
     def _drop_some_expired(self) -> None:
-        """The first message is due."""
-        try:
-            self._drop_expired(EXPIRED_AT_ONCE)
-        except CannotRead as error:
-            self._stop_delivering(error)
-            return
-        self._watch_first()
+        """The first message is due; whoever waited for one behind those that expired gets it."""
+        self._pump_fresh()
 
     def _watch_first(self) -> None:
-        """Wake up when the first message expires."""
-        if not self.expiry.is_active:
+        """Let go what has expired at the front, and wake up when the first message does."""
+        expiry = self.expiry
+        if not expiry.is_active:
             return
-        if not self._backlog.count:
-            self.expiry.rest(self.unacked == 0)
-            return
+        backlog = self._backlog
         try:
-            self.expiry.watch(self._backlog.first())
+            while backlog.count and expiry.watch(backlog.first()):
+                if self._drop_expired(expiry.now_ms()):
+                    expiry.wake_soon()
+                    return
         except CannotRead as error:
             self._stop_delivering(error)
+            return
+        if not backlog.count:
+            expiry.rest(self.unacked == 0)
+            self._see_whether_plain()

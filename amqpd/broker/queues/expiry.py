@@ -16,6 +16,9 @@ NEVER: Final = -1
 _LONGEST_MS: Final = 1 << 60
 """Whatever asks for more lives forever as well."""
 
+_ROUNDING_MS: Final = 0.001
+"""Seconds since 1970 as a float are off by up to a quarter of this."""
+
 
 @final
 class Expiry:
@@ -39,7 +42,7 @@ class Expiry:
 
     def now_ms(self) -> i64:
         """Milliseconds since 1970."""
-        return int(self._timers.clock.unix_s() * 1000)
+        return int(self._timers.clock.unix_s() * 1000 + _ROUNDING_MS)
 
     def note_arrival(self, message: Message) -> None:
         """A message arrives that may expire."""
@@ -52,6 +55,8 @@ class Expiry:
 
     def deadline_ms(self, message: Message) -> i64:
         """When the message expires, in milliseconds since 1970; NEVER if it does not."""
+        if not message.arrived_ms:
+            return NEVER
         ttl_ms = self._ttl_of(message.arrived_ms) if self.changes else self.ttl_ms
         if message.flags & EXPIRES:
             own_ms: i64 = min(int(expiration_of(message.header)), _LONGEST_MS)
@@ -65,15 +70,30 @@ class Expiry:
                 return ttl_ms
         return self.ttl_ms
 
-    def watch(self, first: Message) -> None:
-        """Wake the queue when this message, its first, expires; a timer that comes too soon is left alone."""
+    def watch(self, first: Message) -> bool:
+        """Wake the queue when this message, its first, expires; True if it has expired already.
+
+        A timer that comes too soon is left alone.
+        """
         deadline_ms = self.deadline_ms(first)
         if deadline_ms < 0 or (self._timer is not None and self._timer_ms <= deadline_ms):
-            return
+            return False
+        now_ms = self.now_ms()
+        if deadline_ms <= now_ms:
+            return True
+        self._wake_at(deadline_ms, now_ms)
+        return False
+
+    def wake_soon(self) -> None:
+        """Wake the queue when others have had their turn."""
+        now_ms = self.now_ms()
+        self._wake_at(now_ms, now_ms)
+
+    def _wake_at(self, due_ms: i64, now_ms: i64) -> None:
         if self._timer is not None:
             self._timer.cancel()
-        self._timer_ms = deadline_ms
-        self._timer = self._timers.after(max(0, deadline_ms - self.now_ms()) / 1000, self._wake)
+        self._timer_ms = due_ms
+        self._timer = self._timers.after((due_ms - now_ms) / 1000, self._wake)
 
     def _wake(self) -> None:
         self._timer = None

@@ -32,6 +32,9 @@ BEHIND: Final = 1
 REFUSED: Final = 2
 """The queue did not take the message: it is full."""
 
+NOWHERE: Final = 8
+"""What `offer_dead_letter` returns when no queue would get the message."""
+
 LOGGED: Final = 4
 """The queue has made a copy of the message, which is safe with the next group of the log."""
 
@@ -63,6 +66,13 @@ class QueueHost:
 
     def dead_letter(self, queue: Queue, message: Message, reason: str) -> bool:
         """Send what died in a queue to the queue's dead letter exchange; False if no queue took it."""
+        raise NotImplementedError
+
+    def offer_dead_letter(self, queue: Queue, message: Message, reason: str, taken: dict[str, None]) -> i64:
+        """Offer what died in a queue to those that have not taken it: TAKEN if all have now, REFUSED, or NOWHERE.
+
+        `taken` are the names of those that have.
+        """
         raise NotImplementedError
 
     def keep_ttl(self, queue: Queue, until_ms: i64, ttl_ms: i64) -> None:
@@ -144,6 +154,10 @@ class Queue(Destination):
         """Take a message: TAKEN, with the bits BEHIND, REFUSED and LOGGED."""
         raise NotImplementedError
 
+    def publish_dead(self, message: Message) -> i64:
+        """Take a dead letter that nobody waits for."""
+        return self.publish(message)
+
     def get(self) -> tuple[Message, int, bool] | None:
         """Take the first ready message: the message, its position, and whether it was delivered before.
 
@@ -167,6 +181,10 @@ class Queue(Destination):
     def requeue(self, deliveries: list[Delivery]) -> None:
         """Take deliveries back, and offer them to whoever has credit."""
         raise NotImplementedError
+
+    def take_back(self, deliveries: list[Delivery]) -> None:
+        """The same for deliveries whose channel is over."""
+        self.requeue(deliveries)
 
     def purge(self) -> int:
         """Drop all ready messages; how many there were."""

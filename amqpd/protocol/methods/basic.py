@@ -6,6 +6,7 @@ from pamqp import commands
 
 from amqpd.broker.arguments import PRIORITY, check_consumer_arguments
 from amqpd.broker.consumer import Consumer
+from amqpd.broker.queues.quorum import QuorumQueue
 from amqpd.broker.queues.rules import queue_type_of
 from amqpd.broker.queues.stream import StreamQueue
 from amqpd.errors import NotAllowed, NotImplementedByBroker, PreconditionFailed
@@ -34,6 +35,7 @@ def consume(channel: Channel, method: commands.Basic.Consume) -> None:
     tag = method.consumer_tag or ""
     if tag in channel.consumers:
         raise NotAllowed(f"attempt to reuse consumer tag '{tag}'")
+    channel.check_consumer_limit()
     tag = tag or channel.connection.broker.generated_name("amq.ctag-")
     if method.queue == REPLY_TO_QUEUE:
         consumer = _consumer_of_replies(channel, method, tag)
@@ -51,6 +53,8 @@ def _consumer_of_queue(channel: Channel, method: commands.Basic.Consume, tag: st
     check_consumer_arguments(queue.title(), queue_type_of(queue.arguments), arguments)
     if isinstance(queue, StreamQueue):
         queue.check_reader(method.no_ack, channel.prefetch_count, channel.global_prefetch_count)
+    if isinstance(queue, QuorumQueue):
+        queue.check_global_prefetch(channel.global_prefetch_count)
     queue.check_consumer(method.exclusive)
     priority = int(str(arguments[PRIORITY].value)) if PRIORITY in arguments else 0
     return Consumer(

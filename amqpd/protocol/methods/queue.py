@@ -12,6 +12,7 @@ from amqpd.broker.arguments import (
 )
 from amqpd.broker.definitions import QueueDeclared
 from amqpd.broker.queues.queue import Queue
+from amqpd.broker.queues.quorum import QuorumQueue
 from amqpd.broker.queues.stream import StreamQueue
 from amqpd.broker.vhost import check_not_reserved
 from amqpd.errors import PreconditionFailed
@@ -122,6 +123,8 @@ def purge(channel: Channel, method: commands.Queue.Purge) -> None:
 
 
 def _delete(channel: Channel, queue: Queue, method: commands.Queue.Delete) -> int:
+    if isinstance(queue, QuorumQueue):
+        queue.check_deletion(method.if_unused, method.if_empty)
     if method.if_unused and queue.consumers:
         raise PreconditionFailed(f"{queue.title()} in use")
     if method.if_empty and queue.ready():

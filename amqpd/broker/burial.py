@@ -1,0 +1,73 @@
+"""What becomes of dead letters: they are published to the dead letter exchange of the queue they died in."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import final
+
+from amqpd.broker.dead_letter import died, has_cycled, routing_keys
+from amqpd.broker.exchange import Exchange
+from amqpd.broker.queues.queue import REFUSED, Queue
+from amqpd.broker.router import Router
+from amqpd.clock import Clock
+from amqpd.events import Events
+from amqpd.message import Message
+
+
+@final
+class DeadLetter:
+    """A message on its way to a dead letter exchange, and what it died of."""
+
+    def __init__(self, exchange: Exchange, message: Message, reason: str) -> None:
+        self.exchange = exchange
+        self.message = message
+        self.reason = reason
+
+
+@final
+class Burial:
+    """Publishes dead letters one after the other; what dies on the way, as a queue there is full, comes after."""
+
+    def __init__(self, exchanges: dict[str, Exchange], router: Router, clock: Clock, events: Events) -> None:
+        self._exchanges = exchanges
+        self._router = router
+        self._clock = clock
+        self._events = events
+        self._waiting: deque[DeadLetter] = deque()
+        self._is_busy = False
+
+    def bury(self, queue: Queue, message: Message, reason: str) -> bool:
+        """Publish what died in a queue; False if no queue took it.
+
+        Of what dies while another is being published nothing is known yet: True.
+        """
+        rules = queue.rules
+        exchange = self._exchanges.get(rules.dead_letter_exchange or "")
+        if exchange is None:
+            return False
+        time_s = int(self._clock.unix_s())
+        dead = died(message, queue.name, reason, time_s, exchange.name, rules.dead_letter_routing_key)
+        letter = DeadLetter(exchange, dead, reason)
+        if self._is_busy:
+            self._waiting.append(letter)
+            return True
+        self._is_busy = True
+        try:
+            taken = self._publish(letter)
+            while self._waiting:
+                self._publish(self._waiting.popleft())
+        finally:
+            self._is_busy = False
+        return taken
+
+    def _publish(self, letter: DeadLetter) -> bool:
+        message = letter.message
+        taken = False
+        for queue in self._router.route(letter.exchange, routing_keys(message), message):
+            if has_cycled(message, queue.name, letter.reason):
+                self._events.tell(
+                    "warning", "dead letter dropped: it went in a circle", {"queue": queue.name}
+                )
+            elif not queue.publish(message) & REFUSED:
+                taken = True
+        return taken

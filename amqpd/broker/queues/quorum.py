@@ -1,0 +1,315 @@
+"""Quorum queues (RabbitMQ 3.10's, on one node): nothing is lost in them, and deliveries are counted."""
+
+from __future__ import annotations
+
+from typing import Final, final
+
+from mypy_extensions import i64
+
+from amqpd.broker.consumer import Consumer
+from amqpd.broker.dead_letter import DELIVERY_LIMIT, MAXLEN, REJECTED
+from amqpd.broker.queues.backlog import Backlog
+from amqpd.broker.queues.classic import ClassicQueue
+from amqpd.broker.queues.counted import CountedBacklog, own_copy
+from amqpd.broker.queues.letter_box import LetterBox
+from amqpd.broker.queues.queue import (
+    BEHIND,
+    LOGGED,
+    REFUSED,
+    RUNS_AHEAD_MESSAGES,
+    TAKEN,
+    Owner,
+    QueueHost,
+)
+from amqpd.broker.queues.rules import AT_LEAST_ONCE, DROP_HEAD, PolicyDefinition
+from amqpd.broker.unacked import Delivery
+from amqpd.errors import NotImplementedByBroker, ResourceLocked
+from amqpd.message import EXPIRES, PERSISTENT, TO_BE_LOGGED, Message
+from amqpd.store.queue_index import QueueIndex
+from amqpd.wire.fields import Table, bytes_of, decode_table, encode_table
+from amqpd.wire.properties import HEADERS, position_of, with_header
+
+UNLIMITED_PREFETCH: Final = 2000
+"""How many unsettled messages a consumer has at most that wants no limit."""
+
+LOW_LIMIT: Final = 0.8
+"""A queue that was full takes messages again when it has no more than this part of what it may have."""
+
+DELIVERY_COUNT: Final = b"x-delivery-count"
+
+
+@final
+class QuorumQueue(ClassicQueue):
+    """Counts how often each message came back, and lets those die that did so too often.
+
+    What comes back stands at the end: behind all that is ready now. Only if its channel is over, or if there is a
+    delivery limit, it stands in front, behind what came back before (RabbitMQ 3.10, observed).
+    """
+
+    queue_type = "quorum"
+    _counted: CountedBacklog
+
+    def __init__(
+        self,
+        name: str,
+        vhost: str,
+        durable: bool,
+        auto_delete: bool,
+        owner: Owner | None,
+        arguments: Table,
+        host: QueueHost,
+        queue_id: i64,
+    ) -> None:
+        super().__init__(name, vhost, durable, auto_delete, owner, arguments, host, queue_id)
+        self._letters = LetterBox(self, host.storage.add_index(queue_id + 1, durable), host)
+        self._full = False
+        """Whether it refuses what is published (reject-publish)."""
+        self._originals: dict[int, Message] = {}
+        """What is in clients' hands with its delivery count, as it is without, by position."""
+
+    def _make_backlog(self) -> Backlog:
+        self._counted = CountedBacklog(self._storage.add_index(self.id, self.durable), self._storage)
+        return self._counted
+
+    def restore(self, ends: dict[int, int]) -> None:
+        """Begin with what the log has."""
+        self._letters.restore(ends)
+        super().restore(ends)
+        self._follow_limit()
+
+    def indexes(self) -> list[QueueIndex]:
+        """Of its messages, and of its dead letters."""
+        return [self._counted.index, self._letters.index()]
+
+    # Rules
+
+    def apply_policy(self, policy: PolicyDefinition | None) -> None:
+        """Follow what its arguments and this policy ask together, from now on."""
+        kept_letters = self._keeps_letters()
+        super().apply_policy(policy)
+        if self._keeps_letters():
+            self._letters.offer_again()
+        elif kept_letters:
+            self._letters.empty()
+        self._follow_limit()
+
+    def _keeps_letters(self) -> bool:
+        return self.rules.dead_letter_strategy == AT_LEAST_ONCE
+
+    def check_deletion(self, if_unused: bool, if_empty: bool) -> None:
+        """Raise NotImplementedByBroker (540) for a condition: there can be none."""
+        if if_unused or if_empty:
+            flag = "if-unused" if if_unused else "if-empty"
+            raise NotImplementedByBroker(
+                f"cannot delete {self.title()}. queue.delete operations with {flag} flag set are not supported by "
+                "quorum queues"
+            )
+
+    # Consumers
+
+    def check_global_prefetch(self, prefetch_count: i64) -> None:
+        """Raise NotImplementedByBroker (540) if consumers of the channel share a credit."""
+        if prefetch_count:
+            raise NotImplementedByBroker(f"{self.title()} does not support global qos")
+
+    def check_consumer(self, exclusive: bool) -> None:
+        """No consumer excludes another: exclusive has no meaning here (RabbitMQ 3.10, observed)."""
+
+    def add_consumer(self, consumer: Consumer) -> None:
+        """Let a consumer have its share, after the others; deliveries begin at once."""
+        if not consumer.no_ack and not consumer.prefetch_count:
+            consumer.prefetch_count = UNLIMITED_PREFETCH
+        super().add_consumer(consumer)
+
+    # Messages come
+
+    def publish(self, message: Message) -> i64:
+        """Take a message, unless the queue is full."""
+        return REFUSED if self._full else self._take_in(message)
+
+    def publish_dead(self, message: Message) -> i64:
+        """Take a dead letter, also if the queue is full (RabbitMQ 3.10, observed)."""
+        return self._take_in(message)
+
+    def _take_in(self, message: Message) -> i64:
+        if self.logged and not message.flags & PERSISTENT:
+            message = own_copy(message)
+        if message.flags & EXPIRES or self.expiry.ttl_ms >= 0:
+            if message.log_position == TO_BE_LOGGED:
+                # What expires now may come between, where the log wants queues that share a message side by side.
+                message = own_copy(message)
+            self.expiry.note_arrival(message)
+            self._drop_some_expired()
+        backlog = self._counted
+        outcome: i64 = LOGGED if self.logged else TAKEN
+        if not backlog.count:
+            consumer = self._ring.next()
+            if consumer is not None:
+                self._hand(consumer, message, backlog.pass_by(message, consumer.no_ack), False)
+                return TAKEN if consumer.no_ack else outcome
+        backlog.append(message)
+        if self._limited:
+            self._keep_limit()
+        if self.expiry.is_active:
+            self._watch_first()
+        return outcome | BEHIND if backlog.count > RUNS_AHEAD_MESSAGES and len(self.consumers) > 0 else outcome
+
+    # Messages go
+
+    def get(self) -> tuple[Message, int, bool] | None:
+        """Take the first message; raises ResourceLocked (405) if only one consumer may be active."""
+        if self.rules.single_active_consumer:
+            raise ResourceLocked(
+                f"cannot obtain access to locked {self.title()}. basic.get operations are not supported by quorum "
+                "queues with single active consumer"
+            )
+        found = super().get()
+        self._follow_limit()
+        if found is None:
+            return None
+        message, position, redelivered = found
+        return self._shown(message, position, self._counted.number), position, redelivered
+
+    def _hand(self, consumer: Consumer, message: Message, position: i64, redelivered: bool) -> None:
+        backlog = self._counted
+        if consumer.no_ack:
+            backlog.forget(message, position)
+        else:
+            self.unacked += 1
+            consumer.unacked += 1
+            backlog.note_delivery(message, position)
+        if redelivered:
+            message = self._shown(message, position, backlog.number)
+            if consumer.no_ack:
+                self._originals.pop(position, None)
+        if self._full:
+            self._follow_limit()
+        consumer.sink.deliver(consumer, message, position, redelivered)
+
+    def _shown(self, message: Message, position: i64, number: i64) -> Message:
+        """The message as a client gets it, with its delivery count; the queue keeps it without."""
+        shown = message.with_header(with_delivery_count(message.header, number))
+        # So that the channel asks to forget it, whether the log has it or not.
+        shown.log_position = TO_BE_LOGGED
+        self._originals[position] = message
+        return shown
+
+    def _original(self, message: Message, position: i64) -> Message:
+        return self._originals.pop(position, message) if self._originals else message
+
+    def forget(self, message: Message, position: i64) -> None:
+        """Neither the log nor the queue need keep a message any more."""
+        if not self.deleted:
+            self._counted.forget(self._original(message, position), position)
+
+    # Messages come back
+
+    def requeue(self, deliveries: list[Delivery]) -> None:
+        """Take deliveries back to the end, or, if there is a delivery limit, to the front."""
+        if self.rules.delivery_limit >= 0:
+            self.take_back(deliveries)
+            return
+        if self.deleted:
+            return
+        for delivery in deliveries:
+            position = delivery.position
+            self._counted.put_last(position, self._original(delivery.message, position))
+        self._took_back(len(deliveries))
+
+    def take_back(self, deliveries: list[Delivery]) -> None:
+        """Take deliveries back to the front, those that come back too often left out."""
+        if self.deleted:
+            return
+        backlog = self._counted
+        limit = self.rules.delivery_limit
+        for delivery in deliveries:
+            position = delivery.position
+            message = self._original(delivery.message, position)
+            if 0 <= limit < backlog.number_on_return(position):
+                self._bury(message, DELIVERY_LIMIT)
+                backlog.forget(message, position)
+            else:
+                backlog.put_back(position, message)
+        self._took_back(len(deliveries))
+
+    def _took_back(self, count: i64) -> None:
+        self.unacked -= count
+        self.pump()
+        self._keep_limit()
+        self._watch_first()
+
+    # Messages die
+
+    def reject(self, deliveries: list[Delivery]) -> None:
+        """These deliveries were refused, and do not come back."""
+        if self.deleted:
+            return
+        self.unacked -= len(deliveries)
+        for delivery in deliveries:
+            message = self._original(delivery.message, delivery.position)
+            self._bury(message, REJECTED)
+            self._counted.forget(message, delivery.position)
+        self._follow_limit()
+
+    def _bury(self, message: Message, reason: str) -> None:
+        if self._keeps_letters() and reason != MAXLEN:
+            self._letters.add(message, reason)
+        else:
+            super()._bury(message, reason)
+
+    def _drop_first(self, reason: str) -> None:
+        """The first message dies. Raises CannotRead."""
+        backlog = self._counted
+        message = backlog.take()
+        position = backlog.position
+        self._bury(message, reason)
+        backlog.forget(message, position)
+
+    def purge(self) -> int:
+        """Drop all ready messages, but no dead letters; how many there were."""
+        count = super().purge()
+        self._follow_limit()
+        return count
+
+    def drop(self) -> None:
+        """The queue is gone, with its messages and dead letters."""
+        super().drop()
+        self._letters.drop()
+        self._originals.clear()
+
+    # Limits
+
+    def _keep_limit(self) -> None:
+        """What is too much goes, from the front, or nothing more comes."""
+        super()._keep_limit()
+        self._follow_limit()
+
+    def _follow_limit(self) -> None:
+        """With reject-publish it takes one message too many, and then none before it has a fifth less than it may have."""
+        rules = self.rules
+        if not self._limited or rules.overflow == DROP_HEAD:
+            self._full = False
+            return
+        count: i64 = self._counted.count + self._letters.count()
+        size: i64 = self._counted.body_bytes() + self._letters.body_bytes()
+        if 0 <= rules.max_length < count or 0 <= rules.max_length_bytes < size:
+            self._full = True
+        elif self._full:
+            self._full = not (is_low(count, rules.max_length) and is_low(size, rules.max_length_bytes))
+
+
+def is_low(number: i64, limit: i64) -> bool:
+    """Whether there is room again under a limit, -1 for none."""
+    return limit < 0 or number <= int(int(limit) * LOW_LIMIT)
+
+
+def with_delivery_count(header: bytes, number: i64) -> bytes:
+    """A content header with `x-delivery-count`; the headers are sorted then (RabbitMQ 3.10, observed)."""
+    counted = with_header(header, DELIVERY_COUNT, number)
+    if position_of(header, HEADERS) < 0:
+        return counted
+    start = position_of(counted, HEADERS)
+    end: i64 = start + 4 + int.from_bytes(counted[start : start + 4], "big")
+    headers = decode_table(counted, start + 4, end)
+    in_order = {key: headers[key] for key in sorted(headers, key=bytes_of)}
+    return counted[:start] + encode_table(in_order) + counted[end:]
