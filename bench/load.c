@@ -51,11 +51,13 @@ enum {
     BASIC_CONSUME = METHOD(60, 20), BASIC_CONSUME_OK = METHOD(60, 21),
     BASIC_CANCEL = METHOD(60, 30),
     BASIC_PUBLISH = METHOD(60, 40), BASIC_DELIVER = METHOD(60, 60),
+    BASIC_GET = METHOD(60, 70), BASIC_GET_OK = METHOD(60, 71),
     BASIC_ACK = METHOD(60, 80), BASIC_NACK = METHOD(60, 120),
     CONFIRM_SELECT = METHOD(85, 10), CONFIRM_SELECT_OK = METHOD(85, 11),
 };
-enum { CLASS_BASIC = 60, PROPERTY_HEADERS = 0x2000, PROPERTY_DELIVERY_MODE = 0x1000 };
-enum { QUEUE_DURABLE = 2, CONSUME_NO_ACK = 2, ACK_MULTIPLE = 1 };
+enum { CLASS_BASIC = 60, PROPERTY_HEADERS = 0x2000, PROPERTY_DELIVERY_MODE = 0x1000,
+       PROPERTY_PRIORITY = 0x0800, PROPERTY_EXPIRATION = 0x0100 };
+enum { QUEUE_PASSIVE = 1, QUEUE_DURABLE = 2, CONSUME_NO_ACK = 2, GET_NO_ACK = 1, ACK_MULTIPLE = 1 };
 
 /* ---- sizes and times of the generator ---- */
 
@@ -63,10 +65,12 @@ enum {
     FRAME_MAX = 131072,       /* what RabbitMQ proposes; a broker that proposes less gets its way */
     READ_BUFFER = 512 * 1024, /* holds several of the largest frames */
     METHOD_SPACE = 2048,      /* enough for any method: at most four short strings of 255 */
+    ARGUMENTS_MAX = 4,        /* of a queue, of 255 bytes at most each */
     ACK_SPACE = 64 * 1024,
     BLOCK_BYTES = 64 * 1024,  /* published per system call, ... */
     BLOCK_MESSAGES = 512,     /* ... at most this many messages, ... */
     BLOCKS_PER_SECOND = 1000, /* ... and with --rate one block a millisecond */
+    VARIETY = 1000,           /* messages that differ (in priority, delay, routing key) before they repeat */
     TIMESTAMP_BYTES = 8,      /* a body starts with the time it was sent, if it has room for it */
     READ_TIMEOUT_MS = 100,    /* how soon a thread with nothing to read notices that it should end */
     ANSWER_TIMEOUT_S = 30,    /* a broker that is silent for longer has failed */
@@ -80,16 +84,19 @@ enum ack_mode { ACK_NONE, ACK_MULTIPLE_EVERY, ACK_SINGLE };
 
 static const char *option_host = "127.0.0.1", *option_ack = "multiple", *option_queue_type;
 static const char *option_exchange, *option_queue, *option_routing_keys, *option_header;
+static const char *option_arguments[ARGUMENTS_MAX + 1], *option_stream_offset, *option_expiration;
 static long option_port = 5672, option_size = 100, option_secs = 5, option_producers = 1, option_consumers = 1;
 static long option_queues = 1, option_ackevery = 50, option_prefetch = 1000, option_confirm, option_rate;
 static long option_total, option_persistent, option_fanout, option_topic, option_keep, option_drain;
+static long option_consistent_hash, option_delay, option_priorities, option_dead_letter, option_rejecters;
+static long option_expire;
 static enum ack_mode ack_mode;
 
-enum option_kind { NUMBER, FLAG, TEXT };
+enum option_kind { NUMBER, FLAG, TEXT, TEXTS };
 static const struct option_row {
     const char *name;
     enum option_kind kind;
-    void *value; /* long * for NUMBER and FLAG, const char ** for TEXT */
+    void *value; /* long * for NUMBER and FLAG, const char ** for TEXT and TEXTS (the first of several) */
     const char *help;
 } OPTIONS[] = {
     {"host", TEXT, &option_host, "IPv4 address of the broker"},
@@ -115,6 +122,15 @@ static const struct option_row {
     {"queue", TEXT, &option_queue, "with --exchange: consume from this queue"},
     {"routing-keys", TEXT, &option_routing_keys, "with --exchange: file of routing keys used in turn, one a line"},
     {"header", TEXT, &option_header, "NAME=VALUE: a header for every message"},
+    {"argument", TEXTS, option_arguments, "NAME=VALUE: an argument of the queues, up to four times; digits are a number"},
+    {"consistent-hash", FLAG, &option_consistent_hash, "publish 1000 routing keys in turn to an x-consistent-hash exchange"},
+    {"delay", NUMBER, &option_delay, "publish to an x-delayed-message exchange, with a delay of 1 to this many ms"},
+    {"priorities", NUMBER, &option_priorities, "messages have a priority, at random, of 0 to this less 1"},
+    {"expiration", TEXT, &option_expiration, "expiration property of every message, milliseconds"},
+    {"dead-letter", FLAG, &option_dead_letter, "what dies goes to a second queue, which the consumers consume"},
+    {"rejecters", NUMBER, &option_rejecters, "connections that consume as --ack says, but refuse every message"},
+    {"expire", FLAG, &option_expire, "let --total messages expire together, and time that"},
+    {"stream-offset", TEXT, &option_stream_offset, "x-stream-offset of the consumers"},
 };
 enum { OPTION_COUNT = sizeof OPTIONS / sizeof OPTIONS[0] };
 
@@ -202,19 +218,51 @@ static void put_short_string(struct writer *out, const char *text)
     put_bytes(out, text, strlen(text));
 }
 
-/* A table of no entry, or of one string. */
-static void put_table(struct writer *out, const char *name, const char *value)
+static void put_empty_table(struct writer *out) { put32(out, 0); }
+
+static uint8_t *begin_table(struct writer *out)
 {
     uint8_t *start = out->at;
     put32(out, 0);
-    if (name) {
-        put_short_string(out, name);
-        put8(out, 'S');
-        put32(out, (uint32_t)strlen(value));
-        put_bytes(out, value, strlen(value));
-    }
+    return start;
+}
+
+static void end_table(struct writer *out, uint8_t *start)
+{
     struct writer size = {start, NULL};
     put32(&size, (uint32_t)(out->at - start - 4));
+}
+
+static void put_text_entry(struct writer *out, const char *name, const char *value)
+{
+    put_short_string(out, name);
+    put8(out, 'S');
+    put32(out, (uint32_t)strlen(value));
+    put_bytes(out, value, strlen(value));
+}
+
+static void put_number_entry(struct writer *out, const char *name, long value)
+{
+    put_short_string(out, name);
+    put8(out, 'l');
+    put64(out, (uint64_t)value);
+}
+
+/* A number if it looks like one, otherwise a text. */
+static void put_entry(struct writer *out, const char *name, const char *value)
+{
+    if (*value && !value[strspn(value, "0123456789")])
+        put_number_entry(out, name, strtol(value, NULL, 10));
+    else
+        put_text_entry(out, name, value);
+}
+
+/* The value in NAME=VALUE; the name is copied. */
+static const char *split_assignment(const char *text, char name[256])
+{
+    const char *value = strchr(text, '=') + 1;
+    snprintf(name, 256, "%.*s", (int)(value - 1 - text), text);
+    return value;
 }
 
 static void begin_frame(struct writer *out, uint32_t type, uint32_t channel)
@@ -382,7 +430,7 @@ static void open_connection(struct connection *connection)
     send_all(connection, (const uint8_t *)"AMQP\0\0\x09\x01", 8);
     await_method(connection, CONNECTION_START);
     struct writer out = begin_method(space, NO_CHANNEL, CONNECTION_START_OK);
-    put_table(&out, NULL, NULL);
+    put_empty_table(&out);
     put_short_string(&out, "PLAIN");
     put32(&out, sizeof response - 1);
     put_bytes(&out, response, sizeof response - 1);
@@ -417,7 +465,22 @@ static void close_connection(struct connection *connection)
 
 /* ---- queues and exchanges ---- */
 
-static const char *own_exchange(void) { return option_fanout ? "load.fanout" : option_topic ? "load.topic" : ""; }
+static const char *own_exchange(void)
+{
+    return option_fanout            ? "load.fanout"
+           : option_topic           ? "load.topic"
+           : option_consistent_hash ? "load.hash"
+           : option_delay           ? "load.delayed"
+                                    : "";
+}
+
+static const char *own_exchange_type(void)
+{
+    return option_fanout            ? "fanout"
+           : option_topic           ? "topic"
+           : option_consistent_hash ? "x-consistent-hash"
+                                    : "x-delayed-message";
+}
 
 static void queue_name(char *name, size_t size, long index)
 {
@@ -427,27 +490,71 @@ static void queue_name(char *name, size_t size, long index)
         snprintf(name, size, "load.queue.%ld", index % option_queues);
 }
 
+/* Where what dies in a queue goes with --dead-letter. */
+static void dead_queue_name(char *name, size_t size, long index)
+{
+    snprintf(name, size, "load.dead.%ld", index % option_queues);
+}
+
 static void declare_exchange(struct connection *connection)
 {
     uint8_t space[METHOD_SPACE];
     struct writer out = begin_method(space, CHANNEL, EXCHANGE_DECLARE);
     put16(&out, 0);
     put_short_string(&out, own_exchange());
-    put_short_string(&out, option_fanout ? "fanout" : "topic");
+    put_short_string(&out, own_exchange_type());
     put8(&out, 0);
-    put_table(&out, NULL, NULL);
+    uint8_t *table = begin_table(&out);
+    if (option_delay)
+        put_text_entry(&out, "x-delayed-type", "direct");
+    end_table(&out, table);
     send_method(connection, space, &out);
     await_method(connection, EXCHANGE_DECLARE_OK);
 }
 
-static void declare_queue(struct connection *connection, const char *queue)
+static void put_queue_arguments(struct writer *out, const char *dead_queue)
+{
+    uint8_t *table = begin_table(out);
+    char name[256];
+    if (option_queue_type)
+        put_text_entry(out, "x-queue-type", option_queue_type);
+    if (dead_queue) {
+        put_text_entry(out, "x-dead-letter-exchange", "");
+        put_text_entry(out, "x-dead-letter-routing-key", dead_queue);
+    }
+    for (const char **argument = option_arguments; *argument; argument++) {
+        const char *value = split_assignment(*argument, name);
+        put_entry(out, name, value);
+    }
+    end_table(out, table);
+}
+
+static void declare_queue(struct connection *connection, long index)
 {
     uint8_t space[METHOD_SPACE];
+    char queue[256], dead_queue[256];
+    queue_name(queue, sizeof queue, index);
+    dead_queue_name(dead_queue, sizeof dead_queue, index);
     struct writer out = begin_method(space, CHANNEL, QUEUE_DECLARE);
     put16(&out, 0);
     put_short_string(&out, queue);
     put8(&out, option_persistent || option_queue_type ? QUEUE_DURABLE : 0);
-    put_table(&out, option_queue_type ? "x-queue-type" : NULL, option_queue_type);
+    put_queue_arguments(&out, option_dead_letter ? dead_queue : NULL);
+    send_method(connection, space, &out);
+    await_method(connection, QUEUE_DECLARE_OK);
+}
+
+/* A classic queue without arguments. */
+static void declare_dead_queue(struct connection *connection, long index)
+{
+    uint8_t space[METHOD_SPACE];
+    char queue[256];
+    dead_queue_name(queue, sizeof queue, index);
+    struct writer out = begin_method(space, CHANNEL, QUEUE_DECLARE);
+    put16(&out, 0);
+    put_short_string(&out, queue);
+    put8(&out, option_persistent || option_queue_type ? QUEUE_DURABLE : 0);
+    put_empty_table(&out);
     send_method(connection, space, &out);
     await_method(connection, QUEUE_DECLARE_OK);
 }
@@ -459,9 +566,12 @@ static void bind_queue(struct connection *connection, const char *queue)
     put16(&out, 0);
     put_short_string(&out, queue);
     put_short_string(&out, own_exchange());
-    put_short_string(&out, option_topic ? "a.*.c.#" : "");
+    put_short_string(&out, option_topic             ? "a.*.c.#"
+                           : option_consistent_hash ? "1" /* its weight */
+                           : option_delay           ? queue
+                                                    : "");
     put8(&out, 0);
-    put_table(&out, NULL, NULL);
+    put_empty_table(&out);
     send_method(connection, space, &out);
     await_method(connection, QUEUE_BIND_OK);
 }
@@ -484,6 +594,10 @@ static void delete_topology(struct connection *connection)
     for (long index = 0; index < option_queues; index++) {
         queue_name(queue, sizeof queue, index);
         delete_named(connection, QUEUE_DELETE, QUEUE_DELETE_OK, queue);
+        if (!option_dead_letter)
+            continue;
+        dead_queue_name(queue, sizeof queue, index);
+        delete_named(connection, QUEUE_DELETE, QUEUE_DELETE_OK, queue);
     }
     if (*own_exchange())
         delete_named(connection, EXCHANGE_DELETE, EXCHANGE_DELETE_OK, own_exchange());
@@ -495,8 +609,10 @@ static void declare_topology(struct connection *connection)
     if (*own_exchange())
         declare_exchange(connection);
     for (long index = 0; index < option_queues; index++) {
+        if (option_dead_letter)
+            declare_dead_queue(connection, index);
+        declare_queue(connection, index);
         queue_name(queue, sizeof queue, index);
-        declare_queue(connection, queue);
         if (*own_exchange())
             bind_queue(connection, queue);
     }
@@ -519,9 +635,22 @@ struct keys {
     long count;
 };
 
-/* The lines of the --routing-keys file, or the one key of this producer. */
+static struct keys many_keys(void)
+{
+    struct keys keys = {allocate(VARIETY, sizeof(char *)), 0};
+    char name[32];
+    while (keys.count < VARIETY) {
+        snprintf(name, sizeof name, "key.%ld", keys.count);
+        keys.key[keys.count++] = strdup(name);
+    }
+    return keys;
+}
+
+/* The lines of the --routing-keys file, many for --consistent-hash, or the one key of this producer. */
 static struct keys routing_keys(long producer)
 {
+    if (option_consistent_hash)
+        return many_keys();
     struct keys keys = {allocate(1, sizeof(char *)), 0};
     char *line = NULL, name[256];
     size_t space = 0;
@@ -547,25 +676,50 @@ static struct keys routing_keys(long producer)
     return keys;
 }
 
-static void put_header(struct writer *out)
+/* A number from 0 to limit - 1 that looks random, the same in every run. */
+static long scattered(long number, long limit)
+{
+    uint64_t mixed = (uint64_t)number * 0x9E3779B97F4A7C15ull;
+    mixed = (mixed ^ mixed >> 32) * 0xBF58476D1CE4E5B9ull;
+    return (long)((mixed >> 32) % (uint64_t)limit);
+}
+
+/* 1 to --delay milliseconds, 0 without. */
+static long delay_ms(long number) { return option_delay ? 1 + scattered(number, option_delay) : 0; }
+
+static void put_headers(struct writer *out, long number)
+{
+    uint8_t *table = begin_table(out);
+    char name[256];
+    if (option_header) {
+        const char *value = split_assignment(option_header, name);
+        put_text_entry(out, name, value);
+    }
+    if (option_delay)
+        put_number_entry(out, "x-delay", delay_ms(number));
+    end_table(out, table);
+}
+
+static void put_header(struct writer *out, long number)
 {
     begin_frame(out, FRAME_HEADER, CHANNEL);
     put16(out, CLASS_BASIC);
     put16(out, 0);
     put64(out, (uint64_t)option_size);
-    put16(out, PROPERTY_DELIVERY_MODE | (option_header ? PROPERTY_HEADERS : 0));
-    if (option_header) {
-        char name[256];
-        const char *value = strchr(option_header, '=') + 1;
-        snprintf(name, sizeof name, "%.*s", (int)(value - 1 - option_header), option_header);
-        put_table(out, name, value);
-    }
+    put16(out, PROPERTY_DELIVERY_MODE | (option_header || option_delay ? PROPERTY_HEADERS : 0) |
+                   (option_priorities ? PROPERTY_PRIORITY : 0) | (option_expiration ? PROPERTY_EXPIRATION : 0));
+    if (option_header || option_delay)
+        put_headers(out, number);
     put8(out, option_persistent ? 2 : 1);
+    if (option_priorities)
+        put8(out, (uint32_t)scattered(number, option_priorities));
+    if (option_expiration)
+        put_short_string(out, option_expiration);
     end_frame(out);
 }
 
-/* basic.publish, content header and body frames; returns where the body starts. */
-static uint8_t *put_message(struct writer *out, const char *routing_key, uint32_t frame_max)
+/* Message `number` of a train: basic.publish, content header and body frames; returns where the body starts. */
+static uint8_t *put_message(struct writer *out, const char *routing_key, long number, uint32_t frame_max)
 {
     *out = (struct writer){out->at, NULL};
     begin_frame(out, FRAME_METHOD, CHANNEL);
@@ -575,7 +729,7 @@ static uint8_t *put_message(struct writer *out, const char *routing_key, uint32_
     put_short_string(out, routing_key);
     put8(out, 0);
     end_frame(out);
-    put_header(out);
+    put_header(out, number);
     uint8_t *body = out->at + FRAME_PREFIX;
     for (size_t left = (size_t)option_size, size; left; left -= size) {
         size = left < frame_max - FRAME_OVERHEAD ? left : frame_max - FRAME_OVERHEAD;
@@ -606,18 +760,19 @@ static struct train build_train(long producer, uint32_t frame_max)
     size_t room = METHOD_SPACE + (size_t)option_size + body_frames * FRAME_OVERHEAD;
     uint8_t *sample = allocate(1, room);
     struct writer out = {sample, NULL};
-    put_message(&out, keys.key[0], frame_max);
+    put_message(&out, keys.key[0], 0, frame_max);
     struct train train = {.block = block_messages((size_t)(out.at - sample))};
     free(sample);
+    train.count = train.block < VARIETY && (option_priorities || option_delay) ? VARIETY : train.block;
     /* Every key as often as any other. */
-    train.count = (train.block + keys.count - 1) / keys.count * keys.count;
+    train.count = (train.count + keys.count - 1) / keys.count * keys.count;
     train.bytes = allocate((size_t)train.count, room);
     train.offset = allocate((size_t)train.count + 1, sizeof(size_t));
     train.body = allocate((size_t)train.count, sizeof(size_t));
     out.at = train.bytes;
     for (long message = 0; message < train.count; message++) {
         train.offset[message] = (size_t)(out.at - train.bytes);
-        uint8_t *body = put_message(&out, keys.key[message % keys.count], frame_max);
+        uint8_t *body = put_message(&out, keys.key[message % keys.count], message, frame_max);
         train.body[message] = (size_t)(body - train.bytes);
     }
     train.offset[train.count] = (size_t)(out.at - train.bytes);
@@ -632,8 +787,10 @@ static void send_block(struct connection *connection, struct train *train, long 
     long end = train->at + count;
     uint64_t now = now_ns();
     if (option_size >= TIMESTAMP_BYTES)
-        for (long message = train->at; message < end; message++)
-            memcpy(train->bytes + train->body[message], &now, sizeof now);
+        for (long message = train->at; message < end; message++) {
+            uint64_t due_ns = now + (uint64_t)delay_ms(message) * (NS_PER_S / 1000);
+            memcpy(train->bytes + train->body[message], &due_ns, sizeof due_ns);
+        }
     size_t first = train->offset[train->at];
     send_all(connection, train->bytes + first, train->offset[end] - first);
     train->at = end == train->count ? 0 : end;
@@ -772,6 +929,7 @@ static void *run_producer(void *argument)
 struct consumer {
     struct connection connection;
     struct worker *worker;
+    bool rejects; /* whether it refuses what it should acknowledge */
     uint64_t delivery_tag; /* of the latest message */
     uint64_t body_left;    /* bytes of its body still to come */
     bool at_body_start;
@@ -785,7 +943,10 @@ static void subscribe(struct consumer *consumer)
     uint8_t space[METHOD_SPACE];
     char queue[256];
     struct writer out;
-    queue_name(queue, sizeof queue, consumer->worker->index);
+    if (option_dead_letter && !consumer->rejects)
+        dead_queue_name(queue, sizeof queue, consumer->worker->index);
+    else
+        queue_name(queue, sizeof queue, consumer->worker->index);
     if (ack_mode != ACK_NONE) {
         out = begin_method(space, CHANNEL, BASIC_QOS);
         put32(&out, 0);
@@ -799,7 +960,10 @@ static void subscribe(struct consumer *consumer)
     put_short_string(&out, queue);
     put_short_string(&out, "");
     put8(&out, ack_mode == ACK_NONE ? CONSUME_NO_ACK : 0);
-    put_table(&out, NULL, NULL);
+    uint8_t *table = begin_table(&out);
+    if (option_stream_offset)
+        put_entry(&out, "x-stream-offset", option_stream_offset);
+    end_table(&out, table);
     send_method(&consumer->connection, space, &out);
     await_method(&consumer->connection, BASIC_CONSUME_OK);
 }
@@ -816,9 +980,9 @@ static void acknowledge(struct consumer *consumer, bool multiple)
     if (consumer->ack_out.at > consumer->acks + ACK_SPACE - METHOD_SPACE)
         send_acks(consumer);
     begin_frame(&consumer->ack_out, FRAME_METHOD, CHANNEL);
-    put32(&consumer->ack_out, BASIC_ACK);
+    put32(&consumer->ack_out, consumer->rejects ? BASIC_NACK : BASIC_ACK);
     put64(&consumer->ack_out, consumer->delivery_tag);
-    put8(&consumer->ack_out, multiple ? ACK_MULTIPLE : 0);
+    put8(&consumer->ack_out, multiple ? ACK_MULTIPLE : 0); /* of a nack: do not requeue */
     end_frame(&consumer->ack_out);
     consumer->unacknowledged = 0;
 }
@@ -852,7 +1016,7 @@ static inline long read_delivery(struct consumer *consumer, const struct frame *
         if (consumer->at_body_start && frame->size >= TIMESTAMP_BYTES && now) {
             uint64_t sent_ns;
             memcpy(&sent_ns, frame->payload, sizeof sent_ns);
-            record_latency(consumer->worker, now - sent_ns);
+            record_latency(consumer->worker, now > sent_ns ? now - sent_ns : 0);
         }
         consumer->at_body_start = false;
         consumer->body_left -= frame->size;
@@ -868,11 +1032,12 @@ static inline long read_delivery(struct consumer *consumer, const struct frame *
     return 1;
 }
 
-static void *run_consumer(void *argument)
+static void consume(struct worker *worker, bool rejects)
 {
     struct consumer *consumer = allocate(1, sizeof *consumer);
     struct frame frame;
-    consumer->worker = argument;
+    consumer->worker = worker;
+    consumer->rejects = rejects;
     consumer->ack_out.at = consumer->acks;
     open_connection(&consumer->connection);
     pthread_barrier_wait(&all_ready);
@@ -897,7 +1062,85 @@ static void *run_consumer(void *argument)
     send_acks(consumer);
     close_connection(&consumer->connection);
     free(consumer);
+}
+
+static void *run_consumer(void *argument)
+{
+    consume(argument, false);
     return NULL;
+}
+
+static void *run_rejecter(void *argument)
+{
+    consume(argument, true);
+    return NULL;
+}
+
+/* ---- expiring ---- */
+
+/* The message that all others wait behind: it does not expire. */
+static void publish_first(struct connection *connection)
+{
+    uint8_t space[METHOD_SPACE];
+    char queue[256];
+    queue_name(queue, sizeof queue, 0);
+    struct writer out = begin_method(space, CHANNEL, BASIC_PUBLISH);
+    put16(&out, 0);
+    put_short_string(&out, "");
+    put_short_string(&out, queue);
+    put8(&out, 0);
+    end_frame(&out);
+    begin_frame(&out, FRAME_HEADER, CHANNEL);
+    put16(&out, CLASS_BASIC);
+    put16(&out, 0);
+    put64(&out, 0); /* no body, so no body frame */
+    put16(&out, 0);
+    send_method(connection, space, &out);
+}
+
+static void take_first(struct connection *connection)
+{
+    uint8_t space[METHOD_SPACE];
+    char queue[256];
+    queue_name(queue, sizeof queue, 0);
+    struct writer out = begin_method(space, CHANNEL, BASIC_GET);
+    put16(&out, 0);
+    put_short_string(&out, queue);
+    put8(&out, GET_NO_ACK);
+    send_method(connection, space, &out);
+    await_method(connection, BASIC_GET_OK);
+}
+
+static long message_count(struct connection *connection, const char *queue)
+{
+    uint8_t space[METHOD_SPACE];
+    struct writer out = begin_method(space, CHANNEL, QUEUE_DECLARE);
+    put16(&out, 0);
+    put_short_string(&out, queue);
+    put8(&out, QUEUE_PASSIVE);
+    put_empty_table(&out);
+    send_method(connection, space, &out);
+    const uint8_t *answer = await_method(connection, QUEUE_DECLARE_OK);
+    return (long)get32(answer + 1 + answer[0]); /* after the name */
+}
+
+/* Seconds that --total messages take to expire (and, with --dead-letter, to be in the second queue). */
+static double time_expiry(struct connection *connection)
+{
+    char queue[256], dead_queue[256];
+    queue_name(queue, sizeof queue, 0);
+    dead_queue_name(dead_queue, sizeof dead_queue, 0);
+    if (message_count(connection, queue) != option_total + 1)
+        fail("messages that wait behind another one have expired, or are missing");
+    uint64_t start_ns = now_ns(), deadline = start_ns + (uint64_t)option_secs * NS_PER_S;
+    take_first(connection);
+    while (message_count(connection, queue) ||
+           (option_dead_letter && message_count(connection, dead_queue) != option_total)) {
+        if (now_ns() > deadline)
+            fail("the messages have not expired in time");
+        sleep_until(now_ns() + NS_PER_S / 1000);
+    }
+    return (double)(now_ns() - start_ns) / NS_PER_S;
 }
 
 /* ---- measuring ---- */
@@ -910,6 +1153,7 @@ struct totals {
 struct result {
     struct totals counted;
     double publish_s, consume_s; /* what the counts are divided by */
+    double expire_s;             /* with --expire */
 };
 
 static struct totals add_up(const struct worker *producers, const struct worker *consumers)
@@ -1034,6 +1278,8 @@ static void report(const struct result *result, const struct worker *consumers)
            counted->refused, counted->consumed);
     printf(" pub_rate=%.0f con_rate=%.0f confirm_rate=%.0f", rate(counted->published, result->publish_s),
            rate(counted->consumed, result->consume_s), rate(counted->confirmed, result->publish_s));
+    if (option_expire)
+        printf(" expired_rate=%.0f", rate(option_total, result->expire_s));
     report_latencies(consumers);
     getrusage(RUSAGE_SELF, &usage);
     printf(" cpu_s=%.2f\n", seconds(usage.ru_utime) + seconds(usage.ru_stime));
@@ -1049,14 +1295,34 @@ static _Noreturn void usage(const char *wrong)
     exit(2);
 }
 
+static void check_assignment(const char *text)
+{
+    if (!strchr(text, '=') || strlen(text) > 255)
+        usage("--header and --argument are NAME=VALUE");
+}
+
+static void add_assignment(const char **texts, const char *text)
+{
+    int count = 0;
+    check_assignment(text);
+    while (texts[count])
+        count++;
+    if (count == ARGUMENTS_MAX)
+        usage("--argument is wanted four times at most");
+    texts[count] = text;
+}
+
 static void set_option(const struct option_row *row, const char *text)
 {
     char *end = "";
+    const char **texts = row->value;
     if (row->kind == TEXT)
-        *(const char **)row->value = text;
+        *texts = text;
+    else if (row->kind == TEXTS)
+        add_assignment(texts, text);
     else
         *(long *)row->value = row->kind == FLAG ? 1 : strtol(text, &end, 10);
-    if (*end || (row->kind == NUMBER && *(long *)row->value < 0))
+    if (*end || (row->kind == NUMBER && (*(long *)row->value < 0 || !*text)))
         usage("a number is wanted, zero or more");
 }
 
@@ -1075,12 +1341,18 @@ static void check_options(void)
         usage("--drain needs --total and a consumer");
     if (!option_queues || (!option_producers && !option_total))
         usage("nothing to do");
-    if (option_fanout + option_topic + (option_exchange != NULL) > 1)
-        usage("only one of --fanout, --topic and --exchange");
+    if (option_fanout + option_topic + option_consistent_hash + (option_delay != 0) + (option_exchange != NULL) > 1)
+        usage("only one of --fanout, --topic, --consistent-hash, --delay and --exchange");
     if (!option_exchange && (option_queue || option_routing_keys))
         usage("--queue and --routing-keys need --exchange");
-    if (option_header && (!strchr(option_header, '=') || strlen(option_header) > 255))
-        usage("--header is NAME=VALUE");
+    if (option_header)
+        check_assignment(option_header);
+    if (option_exchange && (option_dead_letter || *option_arguments))
+        usage("--exchange declares no queues, so no --dead-letter and no --argument");
+    if (option_priorities > 256)
+        usage("there are 256 priorities at most");
+    if (option_expire && (!option_total || !option_expiration || option_queues > 1 || option_consumers))
+        usage("--expire needs --total, --expiration, one queue and --consumers 0");
     /* A consumer that waits for more messages than it may hold would wait for ever. */
     if (option_prefetch && option_ackevery > option_prefetch)
         option_ackevery = option_prefetch;
@@ -1114,7 +1386,12 @@ int main(int count, char **arguments)
     if (!option_exchange)
         declare_topology(&control);
 
-    pthread_barrier_init(&all_ready, NULL, (unsigned)(option_producers + option_consumers + 1));
+    if (option_expire)
+        publish_first(&control);
+
+    long threads = option_producers + option_consumers + option_rejecters;
+    pthread_barrier_init(&all_ready, NULL, (unsigned)threads + 1);
+    struct worker *rejecters = start(option_rejecters, run_rejecter);
     struct worker *consumers = start(option_consumers, run_consumer);
     struct worker *producers = start(option_producers, run_producer);
     pthread_barrier_wait(&all_ready);
@@ -1124,8 +1401,11 @@ int main(int count, char **arguments)
     uint64_t start_ns = option_drain ? subscribed_ns : now_ns(); /* ... anything else when the producers publish */
     struct result result = option_total ? measure_total(producers, consumers, start_ns)
                                         : measure_seconds(producers, consumers);
+    if (option_expire)
+        result.expire_s = time_expiry(&control);
     stop_consumers = true;
     join(consumers, option_consumers);
+    join(rejecters, option_rejecters);
     report(&result, consumers);
     if (!option_exchange && !option_keep)
         delete_topology(&control);

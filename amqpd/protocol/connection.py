@@ -11,7 +11,6 @@ from pamqp.base import Frame as Method
 
 from amqpd.auth.permissions import Permissions
 from amqpd.auth.users import User, Users
-from amqpd.broker.alarms import Blocked
 from amqpd.broker.broker import Broker
 from amqpd.broker.consumer import Consumer
 from amqpd.broker.limits import UNLIMITED, is_reached
@@ -25,7 +24,6 @@ from amqpd.errors import (
     FrameError,
     InternalError,
     NotAllowed,
-    ResourceError,
     SoftError,
     UnexpectedFrame,
 )
@@ -34,6 +32,7 @@ from amqpd.protocol.channel import Channel
 from amqpd.protocol.confirms import Confirms
 from amqpd.protocol.handshake import Handshake
 from amqpd.protocol.heartbeats import Heartbeats
+from amqpd.protocol.holds import HELD_ANSWER, HELD_BY_ALARM, HELD_BY_LOG, HeldAnswer, HeldByLog, Hold
 from amqpd.protocol.parameters import Parameters, Peer, Transport, client_capability
 from amqpd.protocol.states import (
     AWAITING_HEADER,
@@ -48,7 +47,6 @@ from amqpd.protocol.states import (
     TUNING,
     UPDATE_SECRET,
 )
-from amqpd.store.api import Waiter
 from amqpd.wire import terms
 from amqpd.wire.fields import Table
 from amqpd.wire.frames import (
@@ -74,9 +72,6 @@ SILENT_CLOSE_S: Final = 3.0
 """How long a refused client waits for the end of the stream: guessing passwords takes time."""
 
 # Why a connection does not work on what it has received; any number of reasons at once.
-HELD_BY_ALARM: Final = 1
-HELD_ANSWER: Final = 2
-HELD_BY_LOG: Final = 4
 
 NO_PERMISSIONS: Final = Permissions("", "", "")
 
@@ -626,64 +621,6 @@ class Connection(Publisher):
         if self.user is not None:
             about["user"] = self.user.name
         self.broker.events.tell(level, sentence, {**about, **fields})
-
-
-@final
-class Hold(Blocked):
-    """What an alarm knows of a connection that it holds back."""
-
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
-
-    def unblock(self) -> None:
-        """Let the connection go on."""
-        self._connection.unblock()
-
-
-@final
-class HeldAnswer(Waiter):
-    """A reply that must not be sent before what it confirms is on disk, and what follows it."""
-
-    def __init__(
-        self, connection: Connection, channel_id: i64, method: Method, then: Callable[[], object] | None
-    ) -> None:
-        self.connection: Connection | None = connection
-        """None when nobody is there any more to hear it."""
-        self.channel_id = channel_id
-        self.method = method
-        self.then = then
-
-    def durable(self) -> None:
-        """It may be sent."""
-        self._release(None)
-
-    def failed(self) -> None:
-        """It would not be true."""
-        self._release(ResourceError("cannot write to the log"))
-
-    def _release(self, error: AmqpError | None) -> None:
-        if self.connection is not None:
-            self.connection.release_answer(error)
-        elif self.then is not None:
-            self.then()
-
-
-@final
-class HeldByLog(Waiter):
-    """A publisher that waits until the log has caught up with it."""
-
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
-
-    def group_formed(self) -> None:
-        """Let it go on: what it has published is being written."""
-        self._connection.log_goes_on()
-
-    def durable(self) -> None:
-        """It has gone on already."""
-
-    def failed(self) -> None:
-        """It has gone on already."""
 
 
 def limit_of(limit: int | None) -> i64:
