@@ -75,6 +75,10 @@ class Timers:
         """How many timers are kept, those that were cancelled and have not gone yet among them."""
         return len(self._heap)
 
+    def waiting(self) -> int:
+        """How many timers are still to run."""
+        return len(self._heap) - self._cancelled
+
     def next_due_s(self) -> float | None:
         """Seconds until the next timer is due (0 when one is overdue), or None if there is none."""
         while self._heap and self._heap[0][2].action is None:

@@ -19,6 +19,8 @@ from amqpd.broker.definitions import (
     definition_of,
     words,
 )
+from amqpd.broker.exchange import Exchange
+from amqpd.broker.exchanges.delayed import Delayed
 from amqpd.clock import Clock
 from amqpd.errors import NotFound
 from amqpd.events import Events
@@ -197,9 +199,14 @@ class Replayed(Definitions):
                 vhost.apply(QueueDeleted(queue.name, True))
         elif isinstance(definition, ExchangeDeclared):
             exchange = vhost.exchanges.get(definition.exchange)
-            same_type = exchange is not None and exchange.exchange_type == definition.exchange_type
-            if exchange is not None and not (only_missing and same_type):
+            if exchange is not None and not (only_missing and is_same(exchange, definition)):
                 vhost.apply(ExchangeDeleted(exchange.name, True))
+
+
+def is_same(exchange: Exchange, declared: ExchangeDeclared) -> bool:
+    """Whether an exchange may be the one that was declared, with all that it keeps."""
+    kept = exchange.queue_id() if isinstance(exchange, Delayed) else 0
+    return exchange.exchange_type == declared.exchange_type and kept == declared.queue_id
 
 
 class UserRecorder:

@@ -2,6 +2,7 @@
 """Run the same load on several AMQP brokers in turn and print medians and ratios.
 
     ./compare.py amqpd=5672 rabbitmq=5673 --repeat 3 --only transient,confirm
+    ./compare.py amqpd=5672 rabbitmq=5673 --repeat 5 --only features
 
 A broker is NAME=PORT (without any: those two), or NAME=PORT:PID to have the memory of that process reported too. The runs are
 interleaved (A B A B ...), so a machine that slows down slows everyone. Ratios are of the first broker
@@ -11,11 +12,12 @@ to each of the others: above 1 the first one is better, for latencies as well.
 from __future__ import annotations
 
 import argparse
+import math
 import statistics
 import sys
 from typing import NamedTuple
 
-from generator import Generator, LoadFailed, compiled, peak_resident_mb, resident_mb
+from generator import Generator, LoadFailed, Unsupported, compiled, peak_resident_mb, resident_mb
 
 
 class Scenario(NamedTuple):
@@ -35,8 +37,13 @@ _STEADY = "--size 100 --rate 1000 --ackevery 1 --secs 4"
 _LOADED = "--size 100 --rate 20000 --confirm 2000 --ackevery 10 --secs 4"
 _PUBLISH = "--size 1000 --persistent --confirm 2000 --consumers 0 --total 300000 --keep"
 _DRAIN = "--size 1000 --persistent --total 300000 --drain --secs 120"
+_HOUR_MS = 3600000
+_EXPIRE = "--size 100 --expiration 1 --confirm 2000 --consumers 0 --total 500000 --expire --secs 120"
+_STREAM = "--size 100 --persistent --queue-type stream"
+_STREAM_PUBLISH = f"{_STREAM} --confirm 1000 --consumers 0"
+_STREAM_CONSUME = f"{_STREAM} --stream-offset first --total 1000000 --drain --secs 120"
 
-SCENARIOS = (
+CORE = (
     _rate("transient", "--size 100 --secs 4"),
     _rate("transient-noack", "--size 100 --ack none --secs 4"),
     _rate("transient-1k", "--size 1024 --secs 4"),
@@ -55,6 +62,32 @@ SCENARIOS = (
     Scenario("backlog-publish", (_PUBLISH, _DRAIN), "pub_rate", "/s"),
     Scenario("backlog-drain", (_PUBLISH, _DRAIN), "con_rate", "/s"),
 )
+
+FEATURES = (
+    _rate("ttl", f"--size 100 --argument x-message-ttl={_HOUR_MS} --secs 4"),
+    _rate("per-message-ttl", f"--size 100 --expiration {_HOUR_MS} --secs 4"),
+    Scenario("expire", (_EXPIRE,), "expired_rate", "/s"),
+    Scenario("expire-dead-letter", (f"{_EXPIRE} --dead-letter",), "expired_rate", "/s"),
+    _rate("priority", "--size 100 --argument x-max-priority=10 --priorities 11 --secs 4"),
+    _rate("dead-letter", "--size 100 --confirm 1000 --dead-letter --rejecters 1 --secs 4"),
+    Scenario(
+        "max-length",
+        ("--size 100 --argument x-max-length=1000 --confirm 1000 --consumers 0 --secs 4",),
+        "confirm_rate",
+        "/s",
+    ),
+    _rate("quorum", "--size 100 --persistent --queue-type quorum --confirm 1000 --secs 4"),
+    Scenario("stream-publish", (f"{_STREAM_PUBLISH} --secs 4",), "confirm_rate", "/s"),
+    Scenario(
+        "stream-consume", (f"{_STREAM_PUBLISH} --total 1000000 --keep", _STREAM_CONSUME), "con_rate", "/s"
+    ),
+    _rate("delayed", "--size 100 --delay 100 --confirm 1000 --secs 4"),
+    Scenario("delayed-late-p99", ("--size 100 --delay 500 --rate 20000 --secs 4",), "p99_us", "µs"),
+    _rate("consistent-hash", "--size 100 --consistent-hash --queues 4 --consumers 4 --confirm 1000 --secs 4"),
+)
+
+SCENARIOS = (*CORE, *FEATURES)
+GROUPS = {"core": CORE, "features": FEATURES}  # names of several scenarios, for the command line
 
 
 class Broker(NamedTuple):
@@ -81,7 +114,7 @@ def parse_broker(text: str) -> Broker:
 
 
 def run_steps(generator: Generator, broker: Broker, steps: tuple[str, ...]) -> dict[str, float] | None:
-    """The figures of all steps in one dictionary, None when a step failed.
+    """The figures of all steps in one dictionary, None when a step failed. Raises Unsupported.
 
     A later step adds to the figures of an earlier one and replaces those it measured (above zero) itself.
     """
@@ -89,6 +122,8 @@ def run_steps(generator: Generator, broker: Broker, steps: tuple[str, ...]) -> d
     for options in steps:
         try:
             measured = generator.run(broker.port, options.split())
+        except Unsupported:
+            raise
         except LoadFailed as failure:
             print(f"{broker.name}: {failure}", file=sys.stderr)
             return None
@@ -96,7 +131,9 @@ def run_steps(generator: Generator, broker: Broker, steps: tuple[str, ...]) -> d
     return figures
 
 
-Samples = dict[str, list[dict[str, float]]]  # by broker name, one entry a repetition
+Samples = dict[
+    str, list[dict[str, float]] | None
+]  # by broker name, one entry a repetition; None: it can't do that
 
 
 def sample(generator: Generator, brokers: list[Broker], steps: tuple[str, ...], repeat: int) -> Samples:
@@ -104,14 +141,21 @@ def sample(generator: Generator, brokers: list[Broker], steps: tuple[str, ...], 
     samples: Samples = {broker.name: [] for broker in brokers}
     for _ in range(repeat):
         for broker in brokers:
-            figures = run_steps(generator, broker, steps)
+            taken = samples[broker.name]
+            if taken is None:
+                continue
+            try:
+                figures = run_steps(generator, broker, steps)
+            except Unsupported:
+                samples[broker.name] = None
+                continue
             if figures is not None:
-                samples[broker.name].append(figures)
+                taken.append(figures)
     return samples
 
 
 class Row(NamedTuple):
-    """A scenario's medians; None where no run succeeded."""
+    """A scenario's medians; None where a run failed, NaN where the broker has no such thing."""
 
     scenario: Scenario
     medians: list[float | None]
@@ -120,23 +164,33 @@ class Row(NamedTuple):
         """The medians, then the ratios of the first broker to each of the others."""
         first = self.medians[0]
         unit = self.scenario.unit
-        values = ["failed" if median is None else f"{median:,.0f} {unit}" for median in self.medians]
+        values = [_value(median, unit) for median in self.medians]
         return values + [_ratio(first, other, unit) for other in self.medians[1:]]
 
 
+def _value(median: float | None, unit: str) -> str:
+    if median is None:
+        return "failed"
+    return "has none" if math.isnan(median) else f"{median:,.0f} {unit}"
+
+
 def _ratio(first: float | None, other: float | None, unit: str) -> str:
-    if not first or not other:
+    if not first or not other or math.isnan(first) or math.isnan(other):
         return "-"
     return f"{first / other if unit == '/s' else other / first:.2f}"
 
 
 def summarise(scenario: Scenario, samples: Samples, repeat: int) -> Row:
     """The row of one scenario. A broker that failed once has no median: half a result misleads."""
-    medians = [
-        statistics.median(each[scenario.figure] for each in figures) if len(figures) == repeat else None
-        for figures in samples.values()
-    ]
-    return Row(scenario, medians)
+    return Row(scenario, [_median(scenario, figures, repeat) for figures in samples.values()])
+
+
+def _median(scenario: Scenario, figures: list[dict[str, float]] | None, repeat: int) -> float | None:
+    if figures is None:
+        return math.nan
+    if len(figures) < repeat:
+        return None
+    return statistics.median(each[scenario.figure] for each in figures)
 
 
 class Table:
@@ -161,8 +215,10 @@ class Table:
 
 
 def choose(only: str) -> list[Scenario]:
-    """The scenarios named in a comma-separated list, in the table's order; all when it is empty."""
+    """The scenarios (or groups) named in a comma-separated list, in the table's order; all when it is empty."""
     wanted = {name for name in only.split(",") if name}
+    for group in wanted & GROUPS.keys():
+        wanted = wanted - {group} | {scenario.name for scenario in GROUPS[group]}
     unknown = wanted - {scenario.name for scenario in SCENARIOS}
     if unknown:
         raise SystemExit(f"no such scenario: {', '.join(sorted(unknown))}")
@@ -185,7 +241,7 @@ def main() -> int:
     )
     parser.add_argument("brokers", nargs="*", type=parse_broker, metavar="NAME=PORT[:PID]", default=BROKERS)
     parser.add_argument("--repeat", type=int, default=3, help="runs of each scenario on each broker")
-    parser.add_argument("--only", default="", help="comma-separated scenario names")
+    parser.add_argument("--only", default="", help="comma-separated names of scenarios, or core, or features")
     parser.add_argument("--secs", type=int, help="measure for so many seconds instead of 4")
     parser.add_argument("--markdown", action="store_true", help="print a Markdown table")
     arguments = parser.parse_args()

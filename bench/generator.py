@@ -18,6 +18,10 @@ class LoadFailed(Exception):
     """The generator could not measure: it did not connect, or the broker refused or fell silent."""
 
 
+class Unsupported(LoadFailed):
+    """The broker has no exchange type like that: a plugin that is missing."""
+
+
 class Generator:
     """A compiled load generator."""
 
@@ -27,7 +31,7 @@ class Generator:
     def run(self, port: int, options: Sequence[str]) -> dict[str, float]:
         """Run once against the broker on `port`; return the figures of the output line by name.
 
-        Raises LoadFailed with the generator's words.
+        Raises LoadFailed with the generator's words, Unsupported where it is no failure.
         """
         command = [str(self.program), "--port", str(port), *options]
         try:
@@ -36,7 +40,8 @@ class Generator:
             raise LoadFailed(f"{' '.join(command)}: not done after {RUN_TIMEOUT_S} s") from expired
         # A warning (not everything was consumed in time) makes the figures worthless, too.
         if done.returncode or done.stderr:
-            raise LoadFailed(f"{' '.join(command)}: {done.stderr.strip() or done.returncode}")
+            failure = Unsupported if "unknown exchange type" in done.stderr else LoadFailed
+            raise failure(f"{' '.join(command)}: {done.stderr.strip() or done.returncode}")
         return {name: float(value) for name, value in re.findall(r"(\w+)=([\d.]+)", done.stdout)}
 
 

@@ -122,8 +122,8 @@ static const struct option_row {
     {"queue", TEXT, &option_queue, "with --exchange: consume from this queue"},
     {"routing-keys", TEXT, &option_routing_keys, "with --exchange: file of routing keys used in turn, one a line"},
     {"header", TEXT, &option_header, "NAME=VALUE: a header for every message"},
-    {"argument", TEXTS, option_arguments, "NAME=VALUE: an argument of the queues, up to four times; digits are a number"},
-    {"consistent-hash", FLAG, &option_consistent_hash, "publish 1000 routing keys in turn to an x-consistent-hash exchange"},
+    {"argument", TEXTS, option_arguments, "NAME=VALUE: an argument of the queues, up to four times"},
+    {"consistent-hash", FLAG, &option_consistent_hash, "publish 1000 routing keys in turn to such an exchange"},
     {"delay", NUMBER, &option_delay, "publish to an x-delayed-message exchange, with a delay of 1 to this many ms"},
     {"priorities", NUMBER, &option_priorities, "messages have a priority, at random, of 0 to this less 1"},
     {"expiration", TEXT, &option_expiration, "expiration property of every message, milliseconds"},
@@ -354,9 +354,8 @@ static void refuse_close(const struct frame *frame)
 }
 
 /* Read up to this method and return its arguments; other frames are dropped. */
-static const uint8_t *await_method(struct connection *connection, uint32_t method)
+static const uint8_t *await_method_until(struct connection *connection, uint32_t method, uint64_t deadline)
 {
-    uint64_t deadline = now_ns() + ANSWER_TIMEOUT_S * NS_PER_S;
     struct frame frame;
     while (now_ns() < deadline) {
         while (next_frame(connection, &frame)) {
@@ -367,6 +366,11 @@ static const uint8_t *await_method(struct connection *connection, uint32_t metho
         receive(connection);
     }
     fail("the broker does not answer");
+}
+
+static const uint8_t *await_method(struct connection *connection, uint32_t method)
+{
+    return await_method_until(connection, method, now_ns() + ANSWER_TIMEOUT_S * NS_PER_S);
 }
 
 static void send_all(struct connection *connection, const uint8_t *bytes, size_t size)
@@ -1098,7 +1102,7 @@ static void publish_first(struct connection *connection)
     send_method(connection, space, &out);
 }
 
-static void take_first(struct connection *connection)
+static void take_first(struct connection *connection, uint64_t deadline)
 {
     uint8_t space[METHOD_SPACE];
     char queue[256];
@@ -1108,10 +1112,10 @@ static void take_first(struct connection *connection)
     put_short_string(&out, queue);
     put8(&out, GET_NO_ACK);
     send_method(connection, space, &out);
-    await_method(connection, BASIC_GET_OK);
+    await_method_until(connection, BASIC_GET_OK, deadline);
 }
 
-static long message_count(struct connection *connection, const char *queue)
+static long message_count(struct connection *connection, const char *queue, uint64_t deadline)
 {
     uint8_t space[METHOD_SPACE];
     struct writer out = begin_method(space, CHANNEL, QUEUE_DECLARE);
@@ -1120,22 +1124,24 @@ static long message_count(struct connection *connection, const char *queue)
     put8(&out, QUEUE_PASSIVE);
     put_empty_table(&out);
     send_method(connection, space, &out);
-    const uint8_t *answer = await_method(connection, QUEUE_DECLARE_OK);
+    const uint8_t *answer = await_method_until(connection, QUEUE_DECLARE_OK, deadline);
     return (long)get32(answer + 1 + answer[0]); /* after the name */
 }
 
-/* Seconds that --total messages take to expire (and, with --dead-letter, to be in the second queue). */
+/* Seconds that --total messages take to expire (and, with --dead-letter, to be in the second queue).
+ * A broker may do nothing else meanwhile: --secs is all the patience there is. */
 static double time_expiry(struct connection *connection)
 {
     char queue[256], dead_queue[256];
     queue_name(queue, sizeof queue, 0);
     dead_queue_name(dead_queue, sizeof dead_queue, 0);
-    if (message_count(connection, queue) != option_total + 1)
+    uint64_t deadline = now_ns() + (uint64_t)option_secs * NS_PER_S;
+    if (message_count(connection, queue, deadline) != option_total + 1)
         fail("messages that wait behind another one have expired, or are missing");
-    uint64_t start_ns = now_ns(), deadline = start_ns + (uint64_t)option_secs * NS_PER_S;
-    take_first(connection);
-    while (message_count(connection, queue) ||
-           (option_dead_letter && message_count(connection, dead_queue) != option_total)) {
+    uint64_t start_ns = now_ns();
+    take_first(connection, deadline);
+    while (message_count(connection, queue, deadline) ||
+           (option_dead_letter && message_count(connection, dead_queue, deadline) != option_total)) {
         if (now_ns() > deadline)
             fail("the messages have not expired in time");
         sleep_until(now_ns() + NS_PER_S / 1000);
@@ -1291,7 +1297,7 @@ static _Noreturn void usage(const char *wrong)
 {
     fprintf(stderr, "load: %s\noptions:\n", wrong);
     for (int row = 0; row < OPTION_COUNT; row++)
-        fprintf(stderr, "  --%-14s %s\n", OPTIONS[row].name, OPTIONS[row].help);
+        fprintf(stderr, "  --%-15s %s\n", OPTIONS[row].name, OPTIONS[row].help);
     exit(2);
 }
 
@@ -1322,7 +1328,7 @@ static void set_option(const struct option_row *row, const char *text)
         add_assignment(texts, text);
     else
         *(long *)row->value = row->kind == FLAG ? 1 : strtol(text, &end, 10);
-    if (*end || (row->kind == NUMBER && (*(long *)row->value < 0 || !*text)))
+    if (*end || (row->kind == NUMBER && *(long *)row->value < 0))
         usage("a number is wanted, zero or more");
 }
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from crash.broker import Program
 from crash.measuring import Allowance
 from crash.rounds import Rounds, Violated
+from crash.topology import KINDS
 
 VIOLATIONS_SHOWN = 40
 
@@ -25,7 +26,7 @@ def main() -> int:
     # Never the directory itself: whoever names one may have other things in it.
     directory = Path(tempfile.mkdtemp(prefix="crash-", dir=options.directory)).resolve()
     program = Program(_where_it_is(options.python), shlex.split(options.amqpd_options), directory)
-    rounds = Rounds(program)
+    rounds = Rounds(program, [kind for kind in options.kinds.split(",") if kind], options.share)
     try:
         line = _run(rounds, options)
     except Violated:
@@ -54,6 +55,8 @@ def _run(rounds: Rounds, options: argparse.Namespace) -> str:
     size = rounds.balance(Allowance(options.size_factor, options.size_slack_mib << 20))
     print(f"balance: {size}")
     ledger = rounds.ledger
+    kinds = ", ".join(f"{kind} {number}" for kind, number in sorted(rounds.confirmed.items()) if kind)
+    print(f"confirmed by kind: {kinds or 'nothing'}; the rest {rounds.confirmed['']}")
     return (
         f"passed: {options.rounds} rounds, {rounds.kills} kills, {rounds.stops} stops in order, "
         f"{ledger.confirmed} messages confirmed, {ledger.delivered} delivered, {time.monotonic() - began:.0f} s"
@@ -79,6 +82,14 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="crash", description=__doc__)
     parser.add_argument("--rounds", type=int, default=10, help="how many rounds (default: 10)")
     parser.add_argument("--seed", type=int, help="the first round's seed; the next ones count up from it")
+    parser.add_argument(
+        "--kinds",
+        default=",".join(KINDS),
+        help="kinds of load that are not in each round (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--share", type=float, default=0.55, help="in so many rounds each of them is (default: %(default)s)"
+    )
     parser.add_argument("--directory", help="make the working directory in this one (default: the system's)")
     parser.add_argument(
         "--keep", action="store_true", help="keep the working directory even if all went well"

@@ -6,6 +6,7 @@ import contextlib
 import itertools
 import socket
 import struct
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
 
@@ -13,7 +14,7 @@ import pamqp.base
 from pamqp import commands
 
 from crash import frames
-from crash.ledger import CERTAIN, Entry
+from crash.ledger import Entry
 
 ANSWER_TIMEOUT_S = 30
 CONNECTION_FORCED = 320
@@ -247,6 +248,7 @@ class Channel:
         self._answer = value
 
     def _confirm(self, delivery_tag: int, multiple: bool) -> None:
+        now_s = time.time()
         tags = [delivery_tag]
         if multiple:
             tags = list(itertools.takewhile(lambda tag: tag <= delivery_tag, self.unconfirmed))
@@ -256,7 +258,7 @@ class Channel:
                 raise Silent(f"a confirm of {tag}, which was not published or is confirmed already")
             self.confirmed += 1
             for entry in entries:
-                entry.entered = CERTAIN
+                entry.confirm(now_s)
 
     def _content_complete(self) -> None:
         if self._content is None or self._body_missing:

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import random
 import struct
+import time
+from functools import partial
 
 from pamqp import commands
 
 from crash import definitions, frames, topology
 from crash.client import ANSWER_TIMEOUT_S, Channel, Connection, Refused, Silent
-from crash.comparison import Observed, compare, compare_count
+from crash.comparison import Observed, Reading, compare, compare_count, compare_passage
 from crash.definitions import BINDINGS, Definitions
-from crash.ledger import CERTAIN, NO, Ledger, QueueLedger, known_durable
+from crash.ledger import CERTAIN, NO, Entry, Ledger, QueueLedger, known_durable
+from crash.streaming import read_stream
 from crash.topology import Topology
 
 NOT_FOUND = 404
@@ -26,23 +29,31 @@ class Inspection:
         self._topology = topology_
         self._known = known
         self._life = life
+        self._started_s = time.time()
         self._connection = Connection(port)
         self._barrier_bound = False
         self._barrier_key = f"inspection {life}"
 
     def some_of_everything(self, chance: random.Random) -> None:
         """Drain most queues, read others and leave them as they are, count the rest."""
-        for name in topology.FIXED:
+        for name in self._topology.single:
             drawn = chance.random() if name != topology.SELDOM else chance.uniform(0.55, 1)
-            self._inspect(self._topology.queues[name], drain=drawn < 0.6, count_only=drawn > 0.85)
+            count_only = drawn > 0.85 and name != topology.DELAYED
+            self._inspect(self._topology.queues[name], drain=drawn < 0.6, count_only=count_only)
+        for name in self._topology.passages:
+            self._inspect_passage(self._topology.queues[name], chance.random() < 0.5, chance.random() < 0.5)
+        self._inspect_streams()
         self._inspect_remade(drain=chance.random() < 0.3)
         self._inspect_definitions()
         self._connection.close()
 
     def all_queues(self, drain: bool) -> None:
         """Read all queues to the end; with `drain`, ack everything."""
-        for name in topology.FIXED:
+        for name in self._topology.single:
             self._inspect(self._topology.queues[name], drain, count_only=False)
+        for name in self._topology.passages:
+            self._inspect_passage(self._topology.queues[name], drain, drain)
+        self._inspect_streams()
         self._inspect_remade(drain)
         self._inspect_definitions()
         self._connection.close()
@@ -84,10 +95,41 @@ class Inspection:
         return answer.message_count
 
     def _read(self, channel: Channel, queue: QueueLedger, count: int, drain: bool) -> None:
-        if not count:
-            compare(self._ledger, queue, [], self._life)
-            return
+        asked_s = time.time()
+        messages = self._messages(channel, queue, count) if count else []
+        reading = Reading(self._started_s, asked_s, time.time())
+        present = compare(self._ledger, queue, messages, self._life, reading)
+        self._leave(channel, queue, present, drain)
+
+    def _inspect_passage(self, source: QueueLedger, drain: bool, drain_dead: bool) -> None:
+        """A queue and where its messages go when they die: all of the one is held while the other is read."""
+        grave = source.grave
+        assert grave is not None
+        reads = []
+        asked_s = time.time()
+        for number, queue in ((1, source), (2, grave)):
+            channel = self._connection.channel(number)
+            count = self._count(channel, queue.name)
+            if count is None:
+                self._ledger.violated("definition lost", queue.name, "the queue is not there")
+                return
+            dies = queue is source and source.rules.dies_by != ""
+            reads.append((channel, self._messages(channel, queue, None if dies else count)))
+        (channel, messages), (other, dead) = reads
+        reading = Reading(self._started_s, asked_s, time.time())
+        present, buried = compare_passage(self._ledger, source, messages, dead, self._life, reading)
+        self._leave(other, grave, buried, drain_dead)
+        self._leave(channel, source, present, drain)
+        if not other.closed:
+            other.close()
+
+    def _messages(self, channel: Channel, queue: QueueLedger, count: int | None) -> list[Observed]:
+        """All messages of a queue, which remain unacknowledged: so many, or until it is empty if they may die."""
+        if queue.rules.is_quorum:
+            channel.call(commands.Basic.Qos(prefetch_count=0xFFFF))  # without one it has a limit of its own
         channel.call(commands.Basic.Consume(queue=queue.name, consumer_tag="inspection"))
+        if count is None:
+            count = self._arrived_meanwhile(channel, queue)
         try:
             channel.wait(lambda: len(channel.deliveries) >= count)
         except Silent:
@@ -95,22 +137,49 @@ class Inspection:
             self._ledger.violated("count", queue.name, what)
             raise
         channel.call(commands.Basic.Cancel(consumer_tag="inspection"))
-        if len(channel.deliveries) != count:
+        if len(channel.deliveries) != count and queue.rules.delay_ms is None:
             what = f"{len(channel.deliveries)} messages delivered, message_count was {count}"
             self._ledger.violated("count", queue.name, what)
-        messages = [Observed(one.body, one.properties, one.redelivered) for one in channel.deliveries]
-        present = compare(self._ledger, queue, messages, self._life)
+        return [Observed(one.body, one.properties, one.redelivered) for one in channel.deliveries]
+
+    def _arrived_meanwhile(self, channel: Channel, queue: QueueLedger) -> int:
+        """Wait until nothing is ready; how many messages have come."""
+        patience_ends = time.monotonic() + ANSWER_TIMEOUT_S
+        while ready := self._count(channel, queue.name):
+            if time.monotonic() > patience_ends:
+                self._ledger.violated("count", queue.name, f"{ready} messages remain ready")
+                break
+        return len(channel.deliveries)
+
+    def _leave(self, channel: Channel, queue: QueueLedger, present: list[Entry], drain: bool) -> None:
+        """Ack all that was read, or leave it for the next reading."""
+        if not channel.deliveries:
+            return
         if drain:
             last = channel.deliveries[-1].delivery_tag
-            channel.queue(frames.settle(1, frames.BASIC_ACK, last, frames.MULTIPLE))
+            channel.queue(frames.settle(channel.number, frames.BASIC_ACK, last, frames.MULTIPLE))
             for entry in present:
                 entry.settle(self._life)
         self._barrier(channel)
         known_durable(present if drain else (), present)
         if not drain:
-            channel.close()
             for entry in present:
-                entry.requeue()
+                queue.give_back(entry, self._life)
+            channel.close()
+
+    def _inspect_streams(self) -> None:
+        for stream in self._topology.streams.values():
+            counting = self._connection.channel(2)
+            if self._count(counting, stream.name) is None:
+                self._ledger.violated("definition lost", stream.name, "the stream is not there")
+                continue
+            channel = self._connection.channel()
+            records = read_stream(channel, stream, partial(self._count, counting, stream.name))
+            stream.compare(records)
+            channel.close()
+            counting.close()
+        streams = self._topology.streams.values()
+        self._ledger.stream_bytes = sum(stream.bytes_live() for stream in streams)
 
     def _barrier(self, channel: Channel) -> None:
         method = commands.Queue.Unbind if self._barrier_bound else commands.Queue.Bind

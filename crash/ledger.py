@@ -8,10 +8,10 @@ queue, whether it left, and whether it was delivered. A *life* is one process of
 from __future__ import annotations
 
 import enum
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
-from crash import bodies
+from crash import bodies, contents
 
 
 class Certainty(enum.Enum):
@@ -32,6 +32,12 @@ class Place(enum.Enum):
 
 COPY_BYTES = 64  # properties, position and name of the queue of one message, about
 
+REJECTED, EXPIRED, MAXLEN, DELIVERY_LIMIT = "rejected", "expired", "maxlen", "delivery_limit"
+"""Reasons of death, as x-death has them."""
+
+EARLY_S = 0.002  # times are kept in whole milliseconds
+LATE_S = 5.0  # a machine that does other things as well is no violation
+
 NO, PERHAPS, CERTAIN = Certainty.NO, Certainty.PERHAPS, Certainty.CERTAIN
 
 
@@ -47,6 +53,39 @@ class Violation:
     def __str__(self) -> str:
         line = f"{self.kind}: {self.where}: {self.what}"
         return f"{line}\n    ledger: {self.ledger}" if self.ledger else line
+
+
+@dataclass(frozen=True)
+class Rules:
+    """What a queue does with its messages, besides to keep them in order."""
+
+    exchange: str = ""
+    """Where its messages are published; their routing key is its name."""
+    properties: Callable[[bytes, bool], bytes] = bodies.properties
+    """With these they are published."""
+    level: Callable[[bytes], int] | None = None
+    """Those of a higher level come first."""
+    delay_ms: Callable[[bytes], int] | None = None
+    """So long they stay in the exchange."""
+    own_ttl_ms: Callable[[bytes], int] | None = None
+    """A message whose turn it is lives so long, and never longer than `ttl_ms`."""
+    ttl_ms: int = 0
+    max_length: int | None = None
+    delivery_limit: int | None = None
+    """Of a quorum queue: it counts deliveries, and what comes back need not come back to its place."""
+    dies_by: str = ""
+    """The reason for which messages die by themselves."""
+    is_consumed: bool = True
+    """Whether anybody takes messages from it while there is load; if not, those that die do so from its front."""
+
+    def dies_in_order(self, message_header: bytes) -> bool:
+        """Whether it dies after all that came before it: not if its own time is over while those are held."""
+        return self.own_ttl_ms is None or self.own_ttl_ms(message_header) >= self.ttl_ms
+
+    @property
+    def is_quorum(self) -> bool:
+        """Whether the queue counts deliveries."""
+        return self.delivery_limit is not None
 
 
 class Transaction:
@@ -116,15 +155,24 @@ class Entry:
     """One message in one queue."""
 
     __slots__ = (
+        "answered_s",
         "arrival",
+        "count",
+        "count_least",
+        "count_most",
         "delivered",
         "departure",
         "entered",
         "header",
+        "heir",
         "left",
         "life",
+        "order",
+        "origin",
         "place",
         "rank",
+        "reason",
+        "sent_s",
         "size",
         "touched",
         "transient",
@@ -143,6 +191,19 @@ class Entry:
         self.touched = 0  # the last life in which it was delivered or settled, and
         self.place = Place.QUEUED  # where it was left in that life
         self.rank = -1  # its place among all others when the whole queue was last read
+        self.order: tuple[int, int] | None = None  # who made it come, and as which of its messages
+        self.sent_s = 0.0  # when it was published, in seconds since 1970, and
+        self.answered_s = 0.0  # when it was there at the latest
+        self.heir: Entry | None = None  # the same message in the queue for those that died here
+        self.origin: Entry | None = None  # and in the queue where it died
+        self.reason = ""  # of its death
+        self.count = 0  # how often it had come back when last seen; and
+        self.count_least, self.count_most = 0, 0  # what a later life may say of that
+
+    def confirm(self, now_s: float = 0.0) -> None:
+        """The confirm came."""
+        self.entered = CERTAIN
+        self.answered_s = now_s
 
     def settle(self, life: int) -> None:
         """An ack, reject or purge was sent: it may be gone, or still there after a crash."""
@@ -172,9 +233,14 @@ class Entry:
 class QueueLedger:
     """One queue, from its declaration to its deletion; the next queue of that name is another one."""
 
-    def __init__(self, name: str, number: int) -> None:
+    def __init__(self, name: str, number: int, rules: Rules | None = None) -> None:
         self.name = name
         self.number = number
+        self.rules = rules or Rules()
+        self.grave: QueueLedger | None = None
+        """Where its messages go when they die,"""
+        self.source: QueueLedger | None = None
+        """and where they have come from if this is such a queue."""
         self.exists = CERTAIN
         self.entries: dict[bytes, Entry] = {}
         """By header, in the order of publishing; what is known to be gone may be missing."""
@@ -185,12 +251,21 @@ class QueueLedger:
         self.unseen = 0
         """How many basic.get without acks were never answered: each may have taken a message."""
 
-    def publish(self, message_header: bytes, size: int, life: int, transient: bool = False) -> Entry:
+    def publish(
+        self, message_header: bytes, size: int, life: int, transient: bool = False, now_s: float = 0.0
+    ) -> Entry:
         """A message is about to be published."""
         entry = Entry(message_header, size, life, transient)
-        self.issued[int.from_bytes(message_header[:6], "big")] = int.from_bytes(message_header[6:], "big")
+        entry.sent_s = now_s
+        if self.rules.delay_ms is None:
+            entry.order = _publishing_order(message_header)
+        self._note_issued(message_header)
         self.entries[message_header] = entry
         return entry
+
+    def _note_issued(self, message_header: bytes) -> None:
+        publisher, sequence = _publishing_order(message_header)
+        self.issued[publisher] = max(sequence, self.issued.get(publisher, 0))
 
     def purge_sent(self, life: int) -> list[Entry]:
         """queue.purge by the only publisher and consumer, with nothing unacknowledged; what it may take."""
@@ -198,6 +273,51 @@ class QueueLedger:
         for entry in taken:
             entry.settle(life)
         return taken
+
+    def reject(self, entry: Entry, life: int, order: tuple[int, int] | None = None) -> None:
+        """A reject was sent, as the how-manieth of whom: the message stays, is in the grave, or nowhere if there is none."""
+        entry.settle(life)
+        if self.grave is not None:
+            self.grave._inherit(entry, REJECTED, life, order)
+
+    def give_back(self, entry: Entry, life: int) -> None:
+        """A nack or reject with requeue was sent, or its channel closed. It may have been once too often."""
+        limit = self.rules.delivery_limit
+        if limit is None or entry.count < limit:
+            entry.requeue()
+            return
+        entry.settle(life)
+        if self.grave is not None:
+            self.grave._inherit(entry, DELIVERY_LIMIT, life, None)
+
+    def may_die(self, entry: Entry) -> bool:
+        """Whether a message may have died without anybody having a hand in it."""
+        limit = self.rules.delivery_limit
+        return self.rules.dies_by != "" and (limit is None or entry.count_most > limit)
+
+    def _inherit(self, origin: Entry, reason: str, life: int, order: tuple[int, int] | None) -> Entry:
+        """In this queue, which is a grave, a message may be now."""
+        heir = Entry(origin.header, origin.size, life, origin.transient)
+        self._note_issued(origin.header)
+        heir.sent_s, heir.answered_s = origin.sent_s, origin.answered_s
+        heir.origin, heir.reason, heir.order = origin, reason, order
+        origin.heir = heir
+        self.entries[origin.header] = heir
+        return heir
+
+    def _died_by_itself(self, message_header: bytes, life: int) -> Entry | None:
+        """The entry of a message that is here without a reject, or None if it should not be."""
+        source = self.source
+        origin = None if source is None else source.entries.get(message_header)
+        if source is None or origin is None or not source.may_die(origin):
+            return None
+        heir = self._inherit(origin, source.rules.dies_by, life, None)
+        if not source.rules.is_consumed and source.rules.dies_in_order(message_header):
+            heir.order = origin.order
+        heir.delivered = PERHAPS
+        if origin.left is NO:
+            origin.left = PERHAPS
+        return heir
 
     def declare_sent(self) -> None:
         """queue.declare was sent."""
@@ -219,16 +339,29 @@ class QueueLedger:
         self.exists = NO
         self.entries.clear()
 
-    def end_life(self, life: int, orderly: bool) -> None:
+    def end_life(self, life: int, orderly: bool, now_s: float = 0.0) -> None:
         """The broker's process is gone: transient messages are, and deliveries under way were perhaps sent."""
         for header, entry in list(self.entries.items()):
-            if entry.transient:
+            entry.answered_s = entry.answered_s or now_s
+            if self.rules.is_quorum:
+                self._end_life_of_count(entry, life, orderly)
+            if entry.transient and self.rules.delay_ms is not None:
+                # As long as it is delayed it is kept, then it is not.
+                entry.entered = PERHAPS
+            elif entry.transient and not self.rules.is_quorum:
                 del self.entries[header]
             elif orderly and entry.touched == life and entry.place is not Place.SETTLED:
                 entry.delivered = CERTAIN
             elif self.attending and entry.delivered is NO:
                 entry.delivered = PERHAPS
         self.attending.clear()
+
+    def _end_life_of_count(self, entry: Entry, life: int, orderly: bool) -> None:
+        ours = entry.touched == life
+        if ours and orderly and entry.place is not Place.SETTLED:
+            entry.count_least = entry.count + 1
+        if self.attending and not (ours and entry.place is not Place.QUEUED):
+            entry.count_most += 1
 
 
 @dataclass
@@ -240,6 +373,8 @@ class Ledger:
     """Names of what was published to, by number; each new queue under an old name has another number."""
     violations: list[Violation] = field(default_factory=list)
     publishers: int = 0
+    stream_bytes: int = 0
+    """Octets in streams, which stay."""
     confirmed: int = 0
     delivered: int = 0
 
@@ -248,10 +383,17 @@ class Ledger:
         self.targets.append(name)
         return len(self.targets) - 1
 
-    def new_queue(self, name: str) -> QueueLedger:
+    def new_queue(self, name: str, rules: Rules | None = None) -> QueueLedger:
         """A queue was declared, and there was none of this name."""
-        queue = QueueLedger(name, self.new_target(name))
+        queue = QueueLedger(name, self.new_target(name), rules)
         self.queues[name] = queue
+        return queue
+
+    def new_passage(self, name: str, grave: str, rules: Rules | None = None) -> QueueLedger:
+        """Two queues were declared, and what dies in one goes to the other."""
+        queue = self.new_queue(name, rules)
+        queue.grave = self.new_queue(grave)
+        queue.grave.source = queue
         return queue
 
     def new_publisher(self) -> int:
@@ -263,10 +405,10 @@ class Ledger:
         """Note a violation."""
         self.violations.append(Violation(kind, where, what, "" if entry is None else str(entry)))
 
-    def end_life(self, life: int, orderly: bool = False) -> None:
+    def end_life(self, life: int, orderly: bool = False, now_s: float = 0.0) -> None:
         """The process of this life has ended; `orderly`: by itself, after SIGTERM."""
         for queue in self.queues.values():
-            queue.end_life(life, orderly)
+            queue.end_life(life, orderly, now_s)
 
     def bytes_live(self) -> int:
         """Octets of the messages that may be there: each once, and something for each queue that it is in."""
@@ -277,19 +419,31 @@ class Ledger:
                 if entry.left is not CERTAIN:
                     sizes[header] = entry.size
                     copies += 1
-        return sum(sizes.values()) + copies * COPY_BYTES
+        return sum(sizes.values()) + copies * COPY_BYTES + self.stream_bytes
 
     def deliver(
-        self, queue: QueueLedger, body: bytes, properties: bytes, redelivered: bool, life: int
+        self,
+        queue: QueueLedger,
+        body: bytes,
+        properties: bytes,
+        redelivered: bool,
+        life: int,
+        now_s: float = 0.0,
     ) -> Entry | None:
-        """A message came out of a queue. Returns its entry, or None if it had no business there."""
-        entry = queue.entries.get(body[: bodies.HEADER_BYTES])
+        """A message came out of a queue, before `now_s`. Returns its entry, or None if it had no business there."""
+        header = body[: bodies.HEADER_BYTES]
+        entry = queue.entries.get(header) or queue._died_by_itself(header, life)
         if entry is None:
             self._explain_unknown(queue, body)
             return None
         self._check_content(queue, entry, body, properties)
         self._check_presence(queue, entry, life)
         self._check_redelivered(queue, entry, redelivered, life)
+        self._check_not_early(queue, entry, properties, now_s)
+        if queue.rules.is_quorum:
+            self._check_count(
+                queue, entry, contents.number_in(properties, contents.DELIVERY_COUNT) or 0, life
+            )
         if entry.touched != life:
             self._returned(queue, entry, redelivered, life)
         if entry.delivered is NO:
@@ -302,7 +456,11 @@ class Ledger:
         target, publisher, sequence = bodies.parts(body[: bodies.HEADER_BYTES])
         what = f"target {target} publisher {publisher} sequence {sequence}, {len(body)} bytes"
         issued = queue.issued.get(target << 24 | publisher)
-        if issued is not None and sequence <= issued:
+        source = queue.source
+        origin = None if source is None else source.entries.get(body[: bodies.HEADER_BYTES])
+        if source is not None and origin is not None:
+            self.violated("died for no reason", queue.name, f"{what}: should be in {source.name}", origin)
+        elif issued is not None and sequence <= issued:
             self.violated("came back", queue.name, f"{what}: was in this queue and gone for certain")
         elif target < len(self.targets) and self.targets[target] == queue.name and target != queue.number:
             self.violated("came back", queue.name, f"{what}: belongs to a deleted queue of the same name")
@@ -312,12 +470,16 @@ class Ledger:
     def _check_content(self, queue: QueueLedger, entry: Entry, body: bytes, properties: bytes) -> None:
         if body != bodies.body(entry.header, entry.size):
             self.violated("corrupted", queue.name, f"the body differs ({len(body)} bytes)", entry)
-        if properties != bodies.properties(entry.header, entry.transient):
-            self.violated("corrupted", queue.name, f"the properties differ: {properties.hex()}", entry)
+        difference = _difference_of_properties(queue, entry, properties)
+        if difference is not None:
+            self.violated("corrupted", queue.name, f"the properties differ: {difference}", entry)
 
     def _check_presence(self, queue: QueueLedger, entry: Entry, life: int) -> None:
         if entry.touched == life and entry.place is not Place.QUEUED:
             self.violated("duplicated", queue.name, "delivered again in the same life", entry)
+        elif (other := _elsewhere(entry, life)) is not None:
+            where = "the queue where it died" if other is entry.origin else "the queue for the dead"
+            self.violated("in two places", queue.name, f"it is in {where} as well: {other}", entry)
         elif entry.left is CERTAIN:
             self.violated("came back", queue.name, "it was gone for certain", entry)
         elif entry.entered is NO:
@@ -330,6 +492,35 @@ class Ledger:
             self.violated("redelivered", queue.name, "false, but it was delivered before", entry)
         elif entry.delivered is NO and redelivered:
             self.violated("redelivered", queue.name, "true, but it was never delivered", entry)
+
+    def _check_not_early(self, queue: QueueLedger, entry: Entry, properties: bytes, now_s: float) -> None:
+        if not now_s or not entry.sent_s:
+            return
+        after_ms = 0
+        source = queue.source
+        if source is not None and contents.death_reason(properties) == EXPIRED:
+            own_ttl_ms = source.rules.own_ttl_ms
+            after_ms = source.rules.ttl_ms if own_ttl_ms is None else own_ttl_ms(entry.header)
+        elif queue.rules.delay_ms is not None:
+            after_ms = queue.rules.delay_ms(entry.header)
+        early_s = entry.sent_s + after_ms / 1000 - now_s
+        if early_s > EARLY_S:
+            self.violated(
+                "early", queue.name, f"{early_s:.3f} s before its time, which is {after_ms} ms", entry
+            )
+
+    def _check_count(self, queue: QueueLedger, entry: Entry, count: int, life: int) -> None:
+        least, most = entry.count_least, entry.count_most
+        if entry.touched == life:
+            least = most = entry.count + 1
+        if not least <= count <= most:
+            wanted = str(least) if least == most else f"{least} to {most}"
+            self.violated("delivery count", queue.name, f"{count}, not {wanted}", entry)
+        limit = queue.rules.delivery_limit
+        if limit is not None and count > limit:
+            self.violated("delivery count", queue.name, f"{count}, and the limit is {limit}", entry)
+        entry.count = count
+        entry.count_most = count + 1
 
     def _returned(self, queue: QueueLedger, entry: Entry, redelivered: bool, life: int) -> None:
         """The first sight of it in this life settles what an earlier life left open."""
@@ -347,11 +538,18 @@ class Ledger:
                 self._resolve(transaction, happened, f"sequence {sequence} {verb} in it is in {queue.name}")
         entry.entered = CERTAIN
         entry.left = NO
+        if entry.heir is not None and queue.grave is not None:
+            queue.grave.entries.pop(entry.header, None)
+            entry.heir = None
+        if entry.origin is not None:
+            entry.origin.left = CERTAIN
 
     def missing(self, queue: QueueLedger, entry: Entry, life: int) -> None:
         """A whole queue was read after a restart and it was not there."""
         sequence = bodies.parts(entry.header)[2]
         arrival, departure = entry.arrival, entry.departure
+        if _died_without_heir(entry, life):
+            self.violated("lost", queue.name, f"it died and is in neither place: {entry.heir}", entry)
         if entry.left is not NO or entry.entered is NO:
             return
         if departure is not None and departure.outcome is None and entry.entered is CERTAIN:
@@ -371,6 +569,48 @@ class Ledger:
             self.violations.append(violation)
 
 
+def _publishing_order(message_header: bytes) -> tuple[int, int]:
+    number = int.from_bytes(message_header, "big")
+    return number >> 24, number & 0xFFFFFF
+
+
+def _elsewhere(entry: Entry, life: int) -> Entry | None:
+    """The same message where it is as well for certain: there it has been delivered in this life, or it died."""
+    heir, origin = entry.heir, entry.origin
+    if heir is not None and (heir.entered is CERTAIN or heir.touched == life):
+        return heir
+    if origin is not None and origin.touched == life and origin.place is Place.HELD:
+        return origin
+    return None
+
+
+def _died_without_heir(entry: Entry, life: int) -> bool:
+    """A message that died, and whose heir, which is not there either, was not acked."""
+    heir = entry.heir
+    if heir is None or entry.entered is not CERTAIN:
+        return False
+    if heir.transient:
+        return False
+    # If the heir was certain, that it is lost is told in its own queue.
+    return heir.touched != life and heir.left is NO and heir.entered is not CERTAIN
+
+
+def _difference_of_properties(queue: QueueLedger, entry: Entry, properties: bytes) -> str | None:
+    source, rules = queue.source, queue.rules
+    if source is not None:
+        reasons = {entry.reason}
+        if entry.entered is not CERTAIN and source.rules.dies_by:
+            reasons.add(source.rules.dies_by)  # a reject that was not heard is followed by another death
+        published = source.rules.properties(entry.header, entry.transient)
+        return contents.difference_of_dead(contents.Death(source.name, reasons), published, properties)
+    published = rules.properties(entry.header, entry.transient)
+    if rules.is_quorum:
+        return contents.difference_with(contents.DELIVERY_COUNT, published, properties)
+    if rules.delay_ms is not None:
+        return contents.difference_of_delayed(published, properties)
+    return None if published == properties else properties.hex()
+
+
 def _committing(transaction: Transaction | None) -> bool:
     return transaction is not None and transaction.committing
 
@@ -380,5 +620,12 @@ def known_durable(settled: Iterable[Entry], delivered: Iterable[Entry]) -> None:
     for entry in settled:
         if entry.place is Place.SETTLED:
             entry.left = CERTAIN
+            if entry.heir is not None:
+                entry.heir.entered = CERTAIN
+            if entry.origin is not None:
+                entry.origin.left = CERTAIN
     for entry in delivered:
         entry.delivered = CERTAIN
+        entry.count_least = entry.count + 1
+        if entry.origin is not None:
+            entry.entered = entry.origin.left = CERTAIN

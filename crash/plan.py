@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import enum
 import random
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 
@@ -30,21 +31,25 @@ class Plan:
     seed: int
     lives: tuple[Life, ...]
     start_killed_after_s: float | None
+    kinds: frozenset[str]
+    """Which of the kinds of load that are not in each round are in this one."""
 
     def __str__(self) -> str:
-        lives = ", ".join(f"{life.ending.value} after {life.duration_s:.2f} s" for life in self.lives)
-        killed = self.start_killed_after_s
-        return lives if killed is None else f"{lives}, start-up killed after {killed:.2f} s"
+        what = ", ".join(f"{life.ending.value} after {life.duration_s:.2f} s" for life in self.lives)
+        if self.start_killed_after_s is not None:
+            what += f", start-up killed after {self.start_killed_after_s:.2f} s"
+        return f"{what}; {' '.join(sorted(self.kinds)) or 'nothing else'}"
 
 
-def plan(seed: int) -> Plan:
-    """The round of this seed."""
+def plan(seed: int, kinds: Sequence[str] = (), share: float = 0.5) -> Plan:
+    """The round of this seed, with such a share of these kinds of load."""
     chance = random.Random(f"plan {seed}")
     lives = [_life(chance, 0.05, 1.5)]
     if chance.random() < 0.2:
         lives.append(_life(chance, 0.05, 0.4))
     killed = chance.uniform(0.02, 0.5) if chance.random() < 0.2 else None
-    return Plan(seed, tuple(lives), killed)
+    drawn = frozenset(kind for kind in kinds if chance.random() < share)
+    return Plan(seed, tuple(lives), killed, drawn)
 
 
 def _life(chance: random.Random, shortest_s: float, longest_s: float) -> Life:

@@ -6,20 +6,33 @@ import random
 import shutil
 import threading
 import time
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Collection, Sequence
 
-from crash import topology
+from crash import bodies, topology
 from crash.broker import Broker, BrokerFailed, Program
 from crash.client import Broken, Refused, Silent
 from crash.defining import Definer
 from crash.definitions import Definitions
 from crash.inspecting import Inspection
-from crash.ledger import Ledger
+from crash.ledger import LATE_S, Ledger
 from crash.measuring import Allowance, check_size
 from crash.plan import Ending, Life, Plan, plan
 from crash.remaking import Remaker
+from crash.streaming import StreamPublisher, StreamReader
 from crash.topology import Topology
-from crash.traffic import AtOnce, Consumer, Fan, FanConsumer, Getter, Hoarder, Publisher, Taker
+from crash.traffic import (
+    AtOnce,
+    Consumer,
+    Fan,
+    FanConsumer,
+    Getter,
+    Habits,
+    Hoarder,
+    Publisher,
+    Taker,
+    Trickle,
+)
 from crash.transacting import Transactor
 from crash.worker import Scene, Worker
 
@@ -33,12 +46,15 @@ class Violated(Exception):
 class Rounds:
     """Everything that persists over the rounds. Methods raise Violated as soon as anything is wrong."""
 
-    def __init__(self, program: Program) -> None:
+    def __init__(self, program: Program, kinds: Sequence[str], share: float) -> None:
         self.ledger = Ledger()
         self.kills = 0
         self.stops = 0
+        self.confirmed: Counter[str] = Counter()
+        """Messages by kind of load; those of what is in each round under ""."""
         self._program = program
-        self._topology = Topology(self.ledger)
+        self._share = share
+        self._topology = Topology(self.ledger, kinds)
         self._known = Definitions()
         self._life = 0
 
@@ -53,9 +69,9 @@ class Rounds:
 
     def run(self, seed: int) -> Plan:
         """One round."""
-        todo = plan(seed)
+        todo = plan(seed, self._topology.kinds, self._share)
         for number, life in enumerate(todo.lives):
-            self._live(life, seed * 2 + number)
+            self._live(life, seed * 2 + number, todo.kinds)
         if todo.start_killed_after_s is not None:
             self._start_and_kill(todo.start_killed_after_s)
         self._copy_data()
@@ -74,6 +90,7 @@ class Rounds:
         """The last comparison: all is there, takes no more room than it may, and can be acked to the last message."""
         broker = self._start()
         try:
+            time.sleep(self._longest_delay_s())
             self._inspect(broker, lambda inspection: inspection.all_queues(drain=False))
             self.check()
             line = check_size(self.ledger, self._program.data, allowance)
@@ -109,12 +126,20 @@ class Rounds:
                 "unexpected", f"inspection in life {self._life}", f"{type(error).__name__}: {error}"
             )
 
-    def _live(self, life: Life, seed: int) -> None:
+    def _longest_delay_s(self) -> float:
+        """Until nothing that is delayed may still be on its way."""
+        queue = self._topology.queues.get(topology.DELAYED)
+        if queue is None:
+            return 0.0
+        due = [entry.answered_s + bodies.delay_ms(entry.header) / 1000 for entry in queue.entries.values()]
+        return max(max(due, default=0.0) - time.time(), 0.0) + LATE_S
+
+    def _live(self, life: Life, seed: int, kinds: Collection[str]) -> None:
         broker = self._start()
         scene = Scene(
             self.ledger, self._topology, broker.port, self._life, seed, threading.Event(), threading.Event()
         )
-        workers = self._workers(scene)
+        workers = self._workers(scene) + self._workers_of_kinds(scene, kinds)
         try:
             for worker in workers:
                 worker.start()
@@ -133,8 +158,9 @@ class Rounds:
             if not worker.join(JOIN_TIMEOUT_S):
                 worker.violated("unexpected", "it does not end")
             self.ledger.confirmed += worker.confirmed
+            self.confirmed[worker.kind] += worker.confirmed
             self.ledger.delivered += worker.delivered
-        self.ledger.end_life(self._life, life.ending is Ending.TERMINATE)
+        self.ledger.end_life(self._life, life.ending is Ending.TERMINATE, time.time())
         self.check()
 
     def _workers(self, scene: Scene) -> list[Worker]:
@@ -159,6 +185,15 @@ class Rounds:
             workers.append(Transactor(scene, f"transactor-{number}", number))
         return workers
 
+    def _workers_of_kinds(self, scene: Scene, kinds: Collection[str]) -> list[Worker]:
+        workers: list[Worker] = []
+        for kind in sorted(kinds):
+            workers_of_kind = _WORKERS_OF_KINDS[kind](scene)
+            for worker in workers_of_kind:
+                worker.kind = kind
+            workers += workers_of_kind
+        return workers
+
     def _start(self) -> Broker:
         self._life += 1
         try:
@@ -181,7 +216,7 @@ class Rounds:
     def _stop(self, broker: Broker, ending: Ending) -> None:
         """End a life without load."""
         self._end(broker, ending)
-        self.ledger.end_life(self._life, ending is Ending.TERMINATE)
+        self.ledger.end_life(self._life, ending is Ending.TERMINATE, time.time())
         self.check()
 
     def _failed(self, failed: BrokerFailed) -> None:
@@ -197,7 +232,7 @@ class Rounds:
         except BrokerFailed as failed:
             self._failed(failed)
         self.kills += 1
-        self.ledger.end_life(self._life)
+        self.ledger.end_life(self._life, now_s=time.time())
 
     def _copy_data(self) -> None:
         """Keep the data as the dead broker left it, instead of the round before: a failure may have to be looked at."""
@@ -206,3 +241,62 @@ class Rounds:
             shutil.rmtree(copy)
         if self._program.data.exists():
             shutil.copytree(self._program.data, copy)
+
+
+def _dying(kind: str, habits: Habits) -> Callable[[Scene], list[Worker]]:
+    """A queue, its consumer, and one of the queue for what died."""
+
+    def workers(scene: Scene) -> list[Worker]:
+        return [
+            Publisher(scene, f"{kind}-publisher", kind),
+            Consumer(scene, f"{kind}-consumer", kind, habits),
+            Consumer(scene, f"{kind}-heir", topology.grave_of(kind)),
+        ]
+
+    return workers
+
+
+def _dying_alone(kind: str) -> Callable[[Scene], list[Worker]]:
+    """A queue without a consumer, and a consumer of the queue for what died."""
+
+    def workers(scene: Scene) -> list[Worker]:
+        return [
+            Trickle(scene, f"{kind}-publisher", kind),
+            Consumer(scene, f"{kind}-heir", topology.grave_of(kind)),
+        ]
+
+    return workers
+
+
+def _ranked(scene: Scene) -> list[Worker]:
+    return [
+        Getter(scene, "ranked-getter", topology.RANKED),
+        Trickle(scene, "ranked-publisher", topology.RANKED),
+        Consumer(scene, "ranked-consumer", topology.RANKED),
+    ]
+
+
+def _delayed(scene: Scene) -> list[Worker]:
+    return [
+        Trickle(scene, "delayed-publisher", topology.DELAYED),
+        Consumer(scene, "delayed-consumer", topology.DELAYED),
+    ]
+
+
+def _streaming(scene: Scene) -> list[Worker]:
+    readers = [
+        StreamReader(scene, f"{name}-reader", stream) for name, stream in scene.topology.streams.items()
+    ]
+    return [StreamPublisher(scene, "stream-publisher"), *readers]
+
+
+_WORKERS_OF_KINDS: dict[str, Callable[[Scene], list[Worker]]] = {
+    topology.REFUSED: _dying(topology.REFUSED, Habits(acks=0.35, rejects=0.55, acks_all=0.2)),
+    topology.LASTING: _dying(topology.LASTING, Habits(acks=0.8, rejects=0.1)),
+    topology.BRIEF: _dying_alone(topology.BRIEF),
+    topology.CAPPED: _dying_alone(topology.CAPPED),
+    topology.COUNTED: _dying(topology.COUNTED, Habits(acks=0.3, rejects=0.1, acks_all=0.2)),
+    topology.RANKED: _ranked,
+    topology.DELAYED: _delayed,
+    topology.STREAM: _streaming,
+}

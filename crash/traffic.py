@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from pamqp import commands
 
 from crash import bodies, frames, topology
 from crash.client import Channel, Connection
-from crash.ledger import Entry, QueueLedger
+from crash.ledger import Entry, Place, QueueLedger
 from crash.worker import Scene, Worker
 
 UNCONFIRMED_MAX = 400
@@ -53,12 +54,42 @@ class Fan(Worker):
         channel.publish_confirmed(topology.FANOUT_EXCHANGE, "", properties, body, entries)
 
 
-class Consumer(Worker):
-    """Consumes from one queue: acks one by one or several, rejects, requeues, and sometimes starts over."""
+class Trickle(Worker):
+    """Publishes little, in bursts, to a queue that does not empty itself, or where time has to pass."""
 
     def __init__(self, scene: Scene, name: str, queue: str) -> None:
         super().__init__(scene, name)
         self.queue = scene.topology.queues[queue]
+
+    def work(self, connection: Connection) -> None:
+        channel = self.open(connection, confirms=True)
+        while not self.stopping:
+            for _ in range(self.chance.randint(1, 30)):
+                size = bodies.any_size(self.chance)
+                self.publish(channel, self.queue, size, transient=self.chance.random() < 0.04)
+            channel.flush()
+            if self.chance.random() < 0.6:
+                self.await_confirms(channel)
+            self.scene.stop.wait(self.chance.choice((0, 0.002, 0.02)))
+        self.await_confirms(channel)
+
+
+@dataclass(frozen=True)
+class Habits:
+    """How often a consumer acks or rejects a message; else it requeues it. And how often it acks all it has."""
+
+    acks: float = 0.9
+    rejects: float = 0.04
+    acks_all: float = 0.6
+
+
+class Consumer(Worker):
+    """Consumes from one queue: acks one by one or several, rejects, requeues, and sometimes starts over."""
+
+    def __init__(self, scene: Scene, name: str, queue: str, habits: Habits | None = None) -> None:
+        super().__init__(scene, name)
+        self.queue = scene.topology.queues[queue]
+        self._habits = habits or Habits()
         self._held: dict[int, Entry] = {}
 
     def work(self, connection: Connection) -> None:
@@ -102,7 +133,7 @@ class Consumer(Worker):
             last = delivery.delivery_tag
             if self.chance.random() < 0.3:
                 self._settle_one(channel, last)
-        if self._held and self.chance.random() < 0.6:
+        if self._held and self.chance.random() < self._habits.acks_all:
             tags, entries = list(self._held), list(self._held.values())
             self._held.clear()
             self.settle(channel, frames.BASIC_ACK, tags[-1], entries, frames.MULTIPLE)
@@ -114,19 +145,19 @@ class Consumer(Worker):
     def _settle_one(self, channel: Channel, tag: int) -> None:
         entry = self._held.pop(tag)
         drawn = self.chance.random()
-        if drawn < 0.9:
+        habits = self._habits
+        if drawn < habits.acks:
             self.settle(channel, frames.BASIC_ACK, tag, (entry,))
-        elif drawn < 0.94:
-            self.settle(channel, frames.BASIC_REJECT, tag, (entry,))
+        elif drawn < habits.acks + habits.rejects:
+            self.reject(channel, self.queue, tag, entry)
         else:
-            entry.requeue()
-            nack = drawn < 0.97
-            index, bits = (frames.BASIC_NACK, frames.REQUEUE) if nack else (frames.BASIC_REJECT, 1)
-            channel.queue(frames.settle(channel.number, index, tag, bits))
+            self.give_back(channel, self.queue, tag, entry, nack=self.chance.random() < 0.5)
 
     def _reopen(self, connection: Connection, channel: Channel) -> Channel:
         for entry in self._held.values():
-            entry.requeue()
+            self.queue.give_back(entry, self.scene.life)
+            if entry.place is Place.SETTLED:
+                self._settled.append(entry)
         self._held.clear()
         channel.close()
         channel = self.open(connection)
@@ -174,10 +205,9 @@ class Getter(Worker):
         if drawn < 0.85:
             self.settle(channel, frames.BASIC_ACK, tag, (entry,))
         elif drawn < 0.9:
-            self.settle(channel, frames.BASIC_REJECT, tag, (entry,))
+            self.reject(channel, self.queue, tag, entry)
         elif drawn < 0.98:
-            entry.requeue()
-            channel.queue(frames.settle(channel.number, frames.BASIC_NACK, tag, frames.REQUEUE))
+            self.give_back(channel, self.queue, tag, entry)
 
 
 class AtOnce(Worker):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import threading
+import time
 import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ from pamqp import commands
 
 from crash import bodies, frames, topology
 from crash.client import Broken, Channel, Connection, Refused, Silent
-from crash.ledger import Entry, Ledger, QueueLedger, known_durable
+from crash.ledger import Entry, Ledger, Place, QueueLedger, known_durable
 from crash.topology import Topology
 
 
@@ -37,12 +38,15 @@ class Worker:
     def __init__(self, scene: Scene, name: str) -> None:
         self.scene = scene
         self.name = name
+        self.kind = ""
+        """Which of the kinds of load that are not in each round it belongs to."""
         self.chance = random.Random(f"{name} {scene.seed} {scene.life}")
         self.confirmed = 0
         self.delivered = 0
         self.publisher = scene.ledger.new_publisher()
         self.quiet = threading.Event()
         self._sequence = 0
+        self._rejected = 0
         self._barrier_bound: bool | None = None
         self._settled: list[Entry] = []
         self._delivered: list[Entry] = []
@@ -81,18 +85,18 @@ class Worker:
         return bodies.header(target, self.publisher, self._sequence)
 
     def publish(self, channel: Channel, queue: QueueLedger, size: int, transient: bool = False) -> Entry:
-        """Publish to a queue by the default exchange, with a confirm. Collected; `flush` sends it."""
+        """Publish to a queue, with a confirm. Collected; `flush` sends it."""
         header = self.next_header(queue.number)
-        entry = queue.publish(header, size, self.scene.life, transient)
-        body, properties = bodies.body(header, size), bodies.properties(header, transient)
-        channel.publish_confirmed("", queue.name, properties, body, (entry,))
+        entry = queue.publish(header, size, self.scene.life, transient, time.time())
+        body, properties = bodies.body(header, size), queue.rules.properties(header, transient)
+        channel.publish_confirmed(queue.rules.exchange, queue.name, properties, body, (entry,))
         return entry
 
     def take(self, queue: QueueLedger, delivery: frames.Delivery) -> Entry | None:
         """Check a delivery, and remember that it was delivered."""
         self.delivered += 1
         entry = self.scene.ledger.deliver(
-            queue, delivery.body, delivery.properties, delivery.redelivered, self.scene.life
+            queue, delivery.body, delivery.properties, delivery.redelivered, self.scene.life, time.time()
         )
         if entry is not None:
             self._delivered.append(entry)
@@ -110,6 +114,23 @@ class Worker:
         for entry in entries:
             entry.settle(self.scene.life)
         self._settled += entries
+        channel.queue(frames.settle(channel.number, index, tag, bits))
+
+    def reject(self, channel: Channel, queue: QueueLedger, tag: int, entry: Entry) -> None:
+        """Reject a delivery without requeue: if there is a queue for the dead, it goes there. Collected."""
+        self._rejected += 1
+        queue.reject(entry, self.scene.life, (self.publisher, self._rejected))
+        self._settled.append(entry)
+        channel.queue(frames.settle(channel.number, frames.BASIC_REJECT, tag))
+
+    def give_back(
+        self, channel: Channel, queue: QueueLedger, tag: int, entry: Entry, nack: bool = True
+    ) -> None:
+        """Requeue a delivery, which dies of that if it was once too often. Collected."""
+        queue.give_back(entry, self.scene.life)
+        if entry.place is Place.SETTLED:
+            self._settled.append(entry)
+        index, bits = (frames.BASIC_NACK, frames.REQUEUE) if nack else (frames.BASIC_REJECT, 1)
         channel.queue(frames.settle(channel.number, index, tag, bits))
 
     def barrier(self, channel: Channel) -> None:

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections import deque
 from typing import final
 
+from mypy_extensions import i64
+
 from amqpd.broker.dead_letter import died, has_cycled, routing_keys
 from amqpd.broker.exchange import Exchange
-from amqpd.broker.queues.queue import REFUSED, Queue
+from amqpd.broker.queues.queue import NOWHERE, REFUSED, TAKEN, Queue
 from amqpd.broker.router import Router
 from amqpd.clock import Clock
 from amqpd.events import Events
@@ -68,6 +70,37 @@ class Burial:
                 self._events.tell(
                     "warning", "dead letter dropped: it went in a circle", {"queue": queue.name}
                 )
-            elif not queue.publish(message) & REFUSED:
+            elif not queue.publish_dead(message) & REFUSED:
                 taken = True
         return taken
+
+    def offer(self, queue: Queue, message: Message, reason: str, taken: dict[str, None]) -> i64:
+        """Publish what died in a queue to those that have not taken it: see QueueHost.offer_dead_letter."""
+        rules = queue.rules
+        exchange = self._exchanges.get(rules.dead_letter_exchange or "")
+        if exchange is None:
+            return NOWHERE
+        time_s = int(self._clock.unix_s())
+        dead = died(message, queue.name, reason, time_s, exchange.name, rules.dead_letter_routing_key)
+        was_busy = self._is_busy
+        self._is_busy = True
+        try:
+            outcome = self._offer(DeadLetter(exchange, dead, reason), taken)
+            while self._waiting and not was_busy:
+                self._publish(self._waiting.popleft())
+        finally:
+            self._is_busy = was_busy
+        return outcome
+
+    def _offer(self, letter: DeadLetter, taken: dict[str, None]) -> i64:
+        message = letter.message
+        is_refused = False
+        for queue in self._router.route(letter.exchange, routing_keys(message), message):
+            if queue.name not in taken and not has_cycled(message, queue.name, letter.reason):
+                if queue.publish(message) & REFUSED:
+                    is_refused = True
+                else:
+                    taken[queue.name] = None
+        if is_refused:
+            return REFUSED
+        return TAKEN if taken else NOWHERE

@@ -225,8 +225,8 @@ class DelayedMessages(Queue):
         """A position for a message that comes now and is due then.
 
         What comes in the same millisecond with the same delay stays in order. Where so many are due at one
-        moment that positions run out, or where the clock was set back before what was routed already, it is due
-        a little later.
+        moment that positions run out, it is due a little later; and so it is where the clock was set back before
+        what was routed already, if that has to last: the log takes everything before for done with.
         """
         if now_ms != self._now_ms:
             self._now_ms = now_ms
@@ -235,7 +235,7 @@ class DelayedMessages(Queue):
         sequence = self._sequence & SEQUENCE_MASK
         self._sequence += 1
         position = (due_ms << SEQUENCE_BITS) | sequence
-        if position < self.index.delivered:
+        if self._journal is not None and position < self.index.delivered:
             position = (((self.index.delivered >> SEQUENCE_BITS) + 1) << SEQUENCE_BITS) | sequence
         while self._backlog.has(position):
             position += SEQUENCE_MASK + 1

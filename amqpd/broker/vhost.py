@@ -413,6 +413,10 @@ class VirtualHost(QueueHost):
         """Publish what died in a queue to the queue's dead letter exchange; False if no queue took it."""
         return self._burial.bury(queue, message, reason)
 
+    def offer_dead_letter(self, queue: Queue, message: Message, reason: str, taken: dict[str, None]) -> i64:
+        """Publish what died in a queue to those that its dead letter exchange leads to and that have not taken it."""
+        return self._burial.offer(queue, message, reason, taken)
+
     # What each change does
 
     def _exchange_declared(self, definition: Definition) -> None:

@@ -14,6 +14,8 @@ from typing import NoReturn
 from amqpd.auth.users import Users
 from amqpd.broker.broker import Broker
 from amqpd.broker.definitions import UnknownChange
+from amqpd.broker.exchanges.delayed import Delayed
+from amqpd.broker.queues.queue import Queue
 from amqpd.broker.vhost import PREDECLARED, VirtualHost
 from amqpd.durability import LOCK, LOG, Replayed
 from amqpd.events import Events
@@ -162,7 +164,7 @@ class Contents:
     def queues(self, only: str | None) -> list[dict[str, object]]:
         """Every queue, or those with one name. Can be asked for once. Raises CannotUse if there is none of the name."""
         found = [
-            queue_record(vhost, name)
+            queue_record(vhost.name, name, vhost.queues[name])
             for vhost in self.broker.vhosts.values()
             for name in sorted(vhost.queues)
             if only in (None, name)
@@ -171,18 +173,26 @@ class Contents:
             raise CannotUse(f"there is no queue '{only}' in the log")
         return found
 
+    def delayed(self) -> list[dict[str, object]]:
+        """Every exchange that delays messages, and what it holds of them. Can be asked for once."""
+        return [
+            queue_record(vhost.name, name, exchange.delayed)
+            for vhost in self.broker.vhosts.values()
+            for name, exchange in sorted(vhost.exchanges.items())
+            if isinstance(exchange, Delayed) and exchange.delayed is not None
+        ]
+
 
 def bindings_in(vhost: VirtualHost) -> int:
     """How many bindings a vhost has."""
     return sum(len(exchange.bindings) for exchange in vhost.exchanges.values())
 
 
-def queue_record(vhost: VirtualHost, name: str) -> dict[str, object]:
-    """A queue and what it holds."""
-    queue = vhost.queues[name]
+def queue_record(vhost: str, name: str, queue: Queue) -> dict[str, object]:
+    """A queue, or an exchange that delays messages, and what it holds."""
     figures = [take_queue_figures(index) for index in queue.indexes()]
     return {
-        "vhost": vhost.name,
+        "vhost": vhost,
         "name": name,
         "id": int(queue.id),
         "messages": sum(int(each.messages) for each in figures),
@@ -236,6 +246,7 @@ def contents_record(contents: Contents, queues: list[dict[str, object]]) -> dict
         "definitions": contents.counts(),
         "segments": [segment_record(segment) for segment in found.segments],
         "queues": queues,
+        "delayed": contents.delayed(),
         "torn_end": None if found.torn is None else stretch_record(found.torn),
         "damages": [stretch_record(damage) for damage in found.damages],
     }
@@ -253,9 +264,11 @@ def contents_text(contents: Contents, queues: list[dict[str, object]]) -> list[s
         *aligned([[name, str(count)] for name, count in contents.counts().items()], 1),
         "",
     ]
-    if queues:
-        rows = [list(queues[0]), *[[shown(value) for value in queue.values()] for queue in queues]]
-        lines += ["Queues", *aligned([[cell.replace("_", " ") for cell in rows[0]], *rows[1:]], 2), ""]
+    for title, records in (("Queues", queues), ("Delayed messages", contents.delayed())):
+        if records:
+            header = [name.replace("_", " ") for name in records[0]]
+            rows = [[shown(value) for value in record.values()] for record in records]
+            lines += [title, *aligned([header, *rows], 2), ""]
     if found.torn is not None:
         fate = "it may be being written" if contents.holder is not None else "a start cuts it off"
         lines += [f"Torn end: {stretch_text(found.torn)}; {fate}, and that is no damage."]

@@ -14,6 +14,7 @@ from amqpd.broker.consumer import Consumer, Sink
 from amqpd.broker.exchange import Exchange
 from amqpd.broker.limits import is_reached
 from amqpd.broker.queues.queue import BEHIND, LOGGED, REFUSED, Queue
+from amqpd.broker.queues.rules import CLASSIC
 from amqpd.broker.queues.stream import StreamQueue
 from amqpd.broker.unacked import ACKED, REJECTED, REQUEUED, Delivery, Unacked
 from amqpd.errors import (
@@ -340,7 +341,10 @@ class Channel(Sink):
             connection.stalled[consumer] = None
             return False
         limit = self.global_prefetch_count
-        return limit == 0 or consumer.no_ack or self._consumers_unacked < limit
+        if limit == 0 or consumer.no_ack or self._consumers_unacked < limit:
+            return True
+        # A shared credit that comes after the consumers is not for those of other queues (RabbitMQ 3.10, observed).
+        return consumer.queue.queue_type != CLASSIC
 
     def deliver(self, consumer: Consumer, message: Message, position: i64, redelivered: bool) -> None:
         """Write basic.deliver and the content straight into the connection's output."""

@@ -71,7 +71,6 @@ from amqpd.wire.methods import (
 SILENT_CLOSE_S: Final = 3.0
 """How long a refused client waits for the end of the stream: guessing passwords takes time."""
 
-# Why a connection does not work on what it has received; any number of reasons at once.
 
 NO_PERMISSIONS: Final = Permissions("", "", "")
 

@@ -15,6 +15,7 @@ from amqpd.store.api import Waiter
 if TYPE_CHECKING:
     from amqpd.protocol.connection import Connection
 
+# Why a connection does not work on what it has received; any number of reasons at once.
 HELD_BY_ALARM: Final = 1
 HELD_ANSWER: Final = 2
 HELD_BY_LOG: Final = 4

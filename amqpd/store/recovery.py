@@ -10,7 +10,6 @@ from librt.strings import read_i64_le
 from mypy_extensions import i64, mypyc_attr
 
 from amqpd.store.api import Log, Replay
-from amqpd.store.budget import UNLIMITED
 from amqpd.store.paged import PagedMessages
 from amqpd.store.queue_index import QueueIndex
 from amqpd.store.records import (
@@ -28,7 +27,7 @@ END: Final = (1 << 63) - 1
 PILES_MAX: Final = 8
 """A queue whose messages come in more runs than this is taken to have them in any order."""
 
-MOVED_AT_ONCE_MESSAGES: Final = 4096
+SORTED_AT_ONCE_MESSAGES: Final = 524288
 
 
 @mypyc_attr(allow_interpreted_subclasses=True)
@@ -99,30 +98,29 @@ class Pile:
 class RecoveredQueue:
     """What a replay has told of one queue."""
 
-    def __init__(self) -> None:
+    def __init__(self, sorted_at_once: i64 = SORTED_AT_ONCE_MESSAGES) -> None:
+        """`sorted_at_once` is how many messages are sorted together that come in any order."""
+        self._sorted_at_once = sorted_at_once
         self.delivered: i64 = 0
         self.settled = Intervals()
         self.counts: dict[int, int] = {}
         """What the queue has counted, by position: the last that was told, also of what is settled."""
         self._piles: list[Pile] = []
         self._lasts: list[int] = []
-        self._scattered: PagedMessages | None = None
-        """All messages, once there are too many piles, as when each has its place by the time it is due."""
-        self._scattered_bodies = PagedMessages()
-        """What `body_mark` says of those, in place of where they are in the log."""
+        self._loose = Pile()
+        """What continues no pile when there are enough of them, in any order."""
+        self._sorted: list[Pile] = []
+        """The same, in order."""
         self._end: i64 = 0
 
     def add(self, queue_position: i64, log_position: i64, share: i64, body: i64 = 0) -> None:
         """A message, of whose body `body_mark` tells; the same one may come again later, from elsewhere in the log, and then counts there.
 
         New messages come in order, and so do those that were moved, but the two are mixed: each goes on the
-        first pile that it continues, of which there are only a few.
+        first pile that it continues, of which there are only a few. Where messages have their places by the time
+        they are due, they come in any order, and are sorted a lot at a time.
         """
         self._end = max(self._end, queue_position + 1)
-        if self._scattered is not None:
-            self._scattered.insert(queue_position, log_position, share)
-            self._scattered_bodies.insert(queue_position, body, 0)
-            return
         number: i64 = 0
         for last in self._lasts:
             if last < queue_position:
@@ -130,34 +128,30 @@ class RecoveredQueue:
             number += 1
         if number == len(self._piles):
             if number == PILES_MAX:
-                self._scatter(queue_position, log_position, share, body)
+                self._loose.append(queue_position, log_position, share, body)
+                if len(self._loose.queue_positions) >= self._sorted_at_once:
+                    self._sort_loose()
                 return
             self._piles.append(Pile())
             self._lasts.append(0)
         self._piles[number].append(queue_position, log_position, share, body)
         self._lasts[number] = queue_position
 
-    def _scatter(self, queue_position: i64, log_position: i64, share: i64, body: i64) -> None:
-        """Keep the messages sorted from now on, this one among them."""
-        scattered = PagedMessages()
-        pile = self._merged_piles()
-        for at in range(len(pile.queue_positions)):
-            scattered.append(pile.queue_positions[at], pile.log_positions[at], pile.shares[at])
-            self._scattered_bodies.append(pile.queue_positions[at], pile.bodies[at], 0)
-        scattered.insert(queue_position, log_position, share)
-        self._scattered_bodies.insert(queue_position, body, 0)
-        self._scattered = scattered
-        self._lasts.clear()
+    def _sort_loose(self) -> None:
+        self._sorted.append(in_order(self._loose))
+        self._loose = Pile()
 
     def _merged_piles(self) -> Pile:
-        piles = self._piles
+        self._sort_loose()
+        piles = self._piles + self._sorted
         self._piles = []
+        self._sorted = []
         while len(piles) > 1:
             piles = [
                 merged(piles[number], piles[number + 1]) if number + 1 < len(piles) else piles[number]
                 for number in range(0, len(piles), 2)
             ]
-        return piles[0] if piles else Pile()
+        return piles[0]
 
     def next_queue_position(self) -> i64:
         """Where the queue goes on: behind everything that was ever told of it."""
@@ -176,24 +170,9 @@ class RecoveredQueue:
         """Let the index have what is left, and the log know what it keeps alive."""
         index.delivered = self.delivered
         unsettled = Unsettled(self.settled, index, log)
-        scattered = self._scattered
-        if scattered is None:
-            pile = self._merged_piles()
-            for at in range(len(pile.queue_positions)):
-                unsettled.add(
-                    pile.queue_positions[at], pile.log_positions[at], pile.shares[at], pile.bodies[at]
-                )
-            return
-        bodies = self._scattered_bodies
-        while scattered.count:
-            first = scattered.first(MOVED_AT_ONCE_MESSAGES, UNLIMITED)
-            first_bodies = bodies.first(MOVED_AT_ONCE_MESSAGES, UNLIMITED)
-            for number, each in enumerate(first):
-                unsettled.add(
-                    each.queue_position, each.log_position, each.share, first_bodies[number].log_position
-                )
-            scattered.drop(len(first))
-            bodies.drop(len(first))
+        pile = self._merged_piles()
+        for at in range(len(pile.queue_positions)):
+            unsettled.add(pile.queue_positions[at], pile.log_positions[at], pile.shares[at], pile.bodies[at])
 
 
 @final
@@ -223,6 +202,21 @@ class Unsettled:
             if body & 1:
                 index.has_expiring = True
             self._log.retain(log_position, share)
+
+
+def in_order(pile: Pile) -> Pile:
+    """A pile of messages in any order as one in theirs. Of a message that is there twice the last counts."""
+    result = Pile()
+    positions = pile.queue_positions
+    # A sort that keeps the order of what is equal, so that the last stands behind the others.
+    order = sorted(range(len(positions)), key=positions.__getitem__)
+    count: i64 = len(order)
+    for number in range(count):
+        at: i64 = order[number]
+        queue_position: i64 = positions[at]
+        if number + 1 == count or positions[order[number + 1]] != queue_position:
+            result.append(queue_position, pile.log_positions[at], pile.shares[at], pile.bodies[at])
+    return result
 
 
 def merged(one: Pile, other: Pile) -> Pile:

@@ -69,8 +69,8 @@ def paged(vhost: VirtualHost) -> int:
 def count(vhost: VirtualHost) -> int:
     """How many messages are delayed."""
     exchange = vhost.exchange("x")
-    assert isinstance(exchange, Delayed) and exchange.delayed is not None
-    return exchange.delayed.ready()
+    assert isinstance(exchange, Delayed)
+    return exchange.messages_delayed()
 
 
 # Timers

@@ -94,6 +94,24 @@ def test_the_text_has_a_line_for_each_segment_and_queue(capsys: pytest.CaptureFi
     assert [line[:5] for line in lines if line[1:2] == ["orders"]] == [["/", "orders", "1", "3", "1"]]
 
 
+def test_delayed_messages_are_listed_by_their_exchange(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, broker: DurableBroker
+):
+    peer = broker.connect()
+    arguments = {"x-delayed-type": "fanout"}
+    declare = commands.Exchange.Declare(
+        exchange="later", exchange_type="x-delayed-message", durable=True, arguments=arguments
+    )
+    peer.call(1, declare)
+    for _ in range(2):
+        peer.publish(1, "later", "", b"", Properties(headers={"x-delay": Field("I", 60_000)}))
+    directory = data_directory(tmp_path, broker)
+    (later,) = inspected(capsys, directory)["delayed"]  # type: ignore[misc]
+    assert (later["vhost"], later["name"], later["messages"]) == ("/", "later", 2)
+    main(["log", "inspect", str(directory)])
+    assert "Delayed messages" in capsys.readouterr().out
+
+
 def test_neither_bodies_nor_password_hashes_are_printed(
     capsys: pytest.CaptureFixture[str], directory: Path, broker: DurableBroker
 ):

@@ -530,6 +530,24 @@ def test_it_is_not_confirmed_if_it_can_not_be_written():
     assert [type(method) for method in peer.methods(1)] == [commands.Basic.Nack]
 
 
+def test_what_is_due_waits_while_the_log_is_far_behind():
+    broker, peer = durable_broker()
+    queue(peer, "full", exchange="", durable=True)
+    publish(peer, b"m", 1000, persistent=True)
+    broker.flushes = False
+    publish(peer, b"under way", exchange="", key="full", persistent=True)
+    group = broker.journal.form_group()
+    assert group is not None
+    publish(peer, bytes(9_000_000), exchange="", key="full", persistent=True)
+    broker.advance(2)
+    assert bodies(peer) == []
+    group.write()
+    broker.journal.wrote(group)
+    broker.flush()
+    broker.advance(0.01)
+    assert bodies(peer) == [b"m"]
+
+
 def test_a_transient_message_is_transient_again_when_it_is_due():
     broker, peer = durable_broker()
     publish(peer, b"m", 1000)

@@ -1,5 +1,8 @@
 """From a replayed log to queues: intervals against a set, and messages that stand in the log more than once."""
 
+import random
+
+import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from librt.strings import BytesWriter
@@ -131,11 +134,15 @@ def test_merging_with_nothing_changes_nothing():
 
 
 @settings(max_examples=200, deadline=None)
-@given(st.lists(st.tuples(st.integers(0, 40), st.integers(0, 3)), max_size=80), st.sets(st.integers(0, 40)))
+@given(
+    st.lists(st.tuples(st.integers(0, 40), st.integers(0, 3)), max_size=80),
+    st.sets(st.integers(0, 40)),
+    st.sampled_from([1, 3, 1000]),
+)
 def test_the_latest_place_of_a_message_counts_whatever_the_order(
-    told: list[tuple[int, int]], settled: set[int]
+    told: list[tuple[int, int]], settled: set[int], sorted_at_once: int
 ):
-    queue = RecoveredQueue()
+    queue = RecoveredQueue(sorted_at_once)
     model: dict[int, tuple[int, int]] = {}
     for number, (queue_position, share) in enumerate(told):
         log_position = 100 + number
@@ -147,6 +154,17 @@ def test_the_latest_place_of_a_message_counts_whatever_the_order(
     assert queue.next_queue_position() == (max(everything) + 1 if everything else 0)
     wanted = [(position, *model[position]) for position in sorted(model) if position not in settled]
     assert finished(queue) == wanted
+
+
+@pytest.mark.parametrize("sorted_at_once", [100, 1000, 100_000])
+def test_many_messages_in_any_order_come_out_in_theirs(sorted_at_once: int):
+    queue = RecoveredQueue(sorted_at_once)
+    places = random.Random(2).sample(range(0, 1 << 60, 1 << 40), 20_000)
+    for number, queue_position in enumerate([*places, *places[:500]]):
+        queue.add(queue_position, number, 1)
+    moved = {queue_position: 20_000 + number for number, queue_position in enumerate(places[:500])}
+    found = {queue_position: number for number, queue_position in enumerate(places)} | moved
+    assert finished(queue) == [(queue_position, found[queue_position], 1) for queue_position in sorted(found)]
 
 
 def test_messages_moved_many_times_over_come_out_once_and_in_order():

@@ -146,3 +146,15 @@ def test_an_action_may_cancel_all_the_others(clock: FakeClock, timers: Timers):
     timers.after(2, lambda: ran.append("last"))
     clock.advance(2)
     assert (ran, timers.size()) == (["last"], 0)
+
+
+def test_what_waits_is_what_was_neither_cancelled_nor_run(clock: FakeClock, timers: Timers):
+    first, second, _third = (timers.after(number, list) for number in (1, 2, 3))
+    second.cancel()
+    second.cancel()
+    assert timers.waiting() == 2
+    clock.advance(2)
+    first.cancel()
+    assert timers.waiting() == 1
+    clock.advance(1)
+    assert timers.waiting() == 0

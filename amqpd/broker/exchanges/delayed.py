@@ -53,6 +53,10 @@ class Delayed(Exchange):
         self._vhost = vhost
         self.delayed = DelayedMessages(self, vhost, queue_id)
 
+    def messages_delayed(self) -> int:
+        """How many messages are not due yet."""
+        return self.delayed.ready() if self.delayed is not None else 0
+
     def restore(self, ends: dict[int, int]) -> None:
         """Go on, after a start, with what the log has."""
         if self.delayed is not None:

@@ -71,7 +71,6 @@ class ClassicQueue(Queue):
             self.expiry.is_active = expiring or self.expiry.ttl_ms >= 0 or len(self.expiry.changes) > 0
             # What dies may go to a queue that has not begun yet.
             self._host.timers.after(0.0, self._follow_rules_anew)
-        self._see_whether_plain()
 
     def indexes(self) -> list[QueueIndex]:
         return self._backlog.indexes()
@@ -102,7 +101,7 @@ class ClassicQueue(Queue):
             if self._backlog.count or self.unacked:
                 self._keep_ttl(expiry.now_ms())
             expiry.ttl_ms = rules.message_ttl_ms
-        self._see_whether_plain()
+        self._is_plain = not self._limited and expiry.ttl_ms < 0 and rules.max_priority < 0
 
     def _keep_ttl(self, now_ms: i64) -> None:
         """What has arrived until now expires as it would have."""
@@ -110,11 +109,6 @@ class ClassicQueue(Queue):
         if journal is not None:
             journal.note_arrivals(now_ms)
         self._host.keep_ttl(self, now_ms, self.expiry.ttl_ms)
-
-    def _see_whether_plain(self) -> None:
-        expiry = self.expiry
-        has_ttl = expiry.ttl_ms >= 0 or len(expiry.changes) > 0
-        self._is_plain = not self._limited and not has_ttl and self.rules.max_priority < 0
 
     # Messages come
 
@@ -339,4 +333,3 @@ class ClassicQueue(Queue):
             return
         if not backlog.count:
             expiry.rest(self.unacked == 0)
-            self._see_whether_plain()

@@ -43,6 +43,13 @@ class CountedBacklog(Backlog):
         self.append(message)
         self._count(position, number)
 
+    def begins_delivered(self) -> bool:
+        """Whether the first message was delivered before the broker started."""
+        if not self._before_fresh or self._front:
+            return False
+        first: i64 = self._head[0][0] if self._head else self.index.paged.first_queue_position()
+        return first < self._delivered_before
+
     def put_back(self, position: i64, message: Message) -> None:
         """A message that was taken returns: behind those that have returned, before all others."""
         if position not in self.index.counts:

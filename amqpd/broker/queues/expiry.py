@@ -56,6 +56,7 @@ class Expiry:
     def deadline_ms(self, message: Message) -> i64:
         """When the message expires, in milliseconds since 1970; NEVER if it does not."""
         if not message.arrived_ms:
+            # It has no time to live of its own, nor had the queue one when it came: nobody asked for the time.
             return NEVER
         ttl_ms = self._ttl_of(message.arrived_ms) if self.changes else self.ttl_ms
         if message.flags & EXPIRES:

@@ -25,6 +25,7 @@ from amqpd.broker.queues.rules import AT_LEAST_ONCE, DROP_HEAD, PolicyDefinition
 from amqpd.broker.unacked import Delivery
 from amqpd.errors import NotImplementedByBroker, ResourceLocked
 from amqpd.message import EXPIRES, PERSISTENT, TO_BE_LOGGED, Message
+from amqpd.store.api import CannotRead
 from amqpd.store.queue_index import QueueIndex
 from amqpd.wire.fields import Table, bytes_of, decode_table, encode_table
 from amqpd.wire.properties import HEADERS, position_of, with_header
@@ -62,10 +63,16 @@ class QuorumQueue(ClassicQueue):
     ) -> None:
         super().__init__(name, vhost, durable, auto_delete, owner, arguments, host, queue_id)
         self._letters = LetterBox(self, host.storage.add_index(queue_id + 1, durable), host)
+        self._has_returned = False
+        """Whether it was not looked at yet what has come back as the broker ended."""
         self._full = False
         """Whether it refuses what is published (reject-publish)."""
         self._originals: dict[int, Message] = {}
         """What is in clients' hands with its delivery count, as it is without, by position."""
+        self._got: dict[int, None] = {}
+        """The positions of what basic.get has taken and nobody has settled."""
+        self._leavers: dict[Consumer, None] = {}
+        """Consumers that have ended, and may have left something unsettled."""
 
     def _make_backlog(self) -> Backlog:
         self._counted = CountedBacklog(self._storage.add_index(self.id, self.durable), self._storage)
@@ -76,6 +83,32 @@ class QuorumQueue(ClassicQueue):
         self._letters.restore(ends)
         super().restore(ends)
         self._follow_limit()
+        if self._counted.begins_delivered():
+            # Dead letters must not go anywhere before all queues are there.
+            self._has_returned = True
+            self._host.timers.after(0.0, self._take_back_returned)
+
+    def _take_back_returned(self) -> None:
+        """What clients had when the broker ended has come back: perhaps too often."""
+        self._has_returned = False
+        limit = self.rules.delivery_limit
+        if limit < 0 or self.deleted:
+            return
+        backlog = self._counted
+        kept: list[tuple[int, Message]] = []
+        try:
+            while backlog.count and backlog.begins_delivered():
+                message = backlog.take()
+                position = backlog.position
+                if backlog.number <= limit:
+                    kept.append((int(position), message))
+                else:
+                    self._bury(message, DELIVERY_LIMIT)
+                    backlog.forget(message, position)
+        except CannotRead as error:
+            self._stop_delivering(error)
+        for kept_position, message in kept:
+            backlog.put_back(kept_position, message)
 
     def indexes(self) -> list[QueueIndex]:
         """Of its messages, and of its dead letters."""
@@ -121,6 +154,27 @@ class QuorumQueue(ClassicQueue):
             consumer.prefetch_count = UNLIMITED_PREFETCH
         super().add_consumer(consumer)
 
+    def remove_consumer(self, consumer: Consumer) -> None:
+        """Nothing more goes to this consumer; what it has not settled stays with its channel."""
+        super().remove_consumer(consumer)
+        self._leavers = {leaver: None for leaver in self._leavers if leaver.unacked}
+        if consumer.unacked:
+            self._leavers[consumer] = None
+
+    def consumer_count(self) -> int:
+        """How many consumers it says it has.
+
+        As in RabbitMQ 3.10, those are among them that have ended and left something unsettled, and every
+        basic.get that is not settled.
+        """
+        return len(self.consumers) + len(self._got) + sum(1 for leaver in self._leavers if leaver.unacked)
+
+    def _next_active(self) -> Consumer | None:
+        """Who takes over: the one that has waited longest, whatever the priorities (RabbitMQ 3.10, observed)."""
+        for consumer in self.consumers:
+            return consumer
+        return None
+
     # Messages come
 
     def publish(self, message: Message) -> i64:
@@ -138,8 +192,8 @@ class QuorumQueue(ClassicQueue):
             if message.log_position == TO_BE_LOGGED:
                 # What expires now may come between, where the log wants queues that share a message side by side.
                 message = own_copy(message)
-            self.expiry.note_arrival(message)
             self._drop_some_expired()
+            self.expiry.note_arrival(message)
         backlog = self._counted
         outcome: i64 = LOGGED if self.logged else TAKEN
         if not backlog.count:
@@ -152,7 +206,9 @@ class QuorumQueue(ClassicQueue):
             self._keep_limit()
         if self.expiry.is_active:
             self._watch_first()
-        return outcome | BEHIND if backlog.count > RUNS_AHEAD_MESSAGES and len(self.consumers) > 0 else outcome
+        return (
+            outcome | BEHIND if backlog.count > RUNS_AHEAD_MESSAGES and len(self.consumers) > 0 else outcome
+        )
 
     # Messages go
 
@@ -163,12 +219,21 @@ class QuorumQueue(ClassicQueue):
                 f"cannot obtain access to locked {self.title()}. basic.get operations are not supported by quorum "
                 "queues with single active consumer"
             )
+        if self._has_returned:
+            self._take_back_returned()
         found = super().get()
         self._follow_limit()
         if found is None:
             return None
         message, position, redelivered = found
+        self._got[position] = None
         return self._shown(message, position, self._counted.number), position, redelivered
+
+    def pump(self) -> None:
+        """Deliver as long as there is a message and a consumer with credit."""
+        if self._has_returned:
+            self._take_back_returned()
+        super().pump()
 
     def _hand(self, consumer: Consumer, message: Message, position: i64, redelivered: bool) -> None:
         backlog = self._counted
@@ -195,6 +260,8 @@ class QuorumQueue(ClassicQueue):
         return shown
 
     def _original(self, message: Message, position: i64) -> Message:
+        if self._got:
+            self._got.pop(position, None)
         return self._originals.pop(position, message) if self._originals else message
 
     def forget(self, message: Message, position: i64) -> None:
@@ -276,6 +343,8 @@ class QuorumQueue(ClassicQueue):
         super().drop()
         self._letters.drop()
         self._originals.clear()
+        self._got.clear()
+        self._leavers.clear()
 
     # Limits
 

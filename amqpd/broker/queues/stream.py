@@ -133,14 +133,19 @@ class StreamQueue(Queue):
         log.commit(end)
         if self._retention_due:
             self._retention_due = False
-            self._retain()
+            self._retain(True)
         if self._waiting_readers:
             self._active.extend(self._waiting_readers)
             self._waiting_readers.clear()
             self.pump()
-        if log.resident_bytes:
+        else:
+            self._let_go()
+
+    def _let_go(self) -> None:
+        """Keep of the end in memory what readers make use of."""
+        if self._log.resident_bytes:
             all_wait = len(self._waiting_readers) == len(self._readers)
-            log.let_go(0 if all_wait else RECENT_BYTES)
+            self._log.let_go(0 if all_wait else RECENT_BYTES)
 
     def abandon(self) -> None:
         """What is not committed can't be written any more."""
@@ -153,17 +158,19 @@ class StreamQueue(Queue):
 
     def apply_policy(self, policy: PolicyDefinition | None) -> None:
         super().apply_policy(policy)
-        self._retain()
+        self._retain(False)
 
-    def _retain(self) -> None:
+    def _retain(self, has_begun: bool) -> None:
+        """Let go what is too much, as a policy has changed or the last segment `has_begun`."""
         rules = self.rules
         if rules.max_length_bytes < 0 and rules.max_age_ms < 0:
             return
         try:
-            self._cut = min(self._retention.cut(self._log, rules, self._now_ms()), self._log.committed)
+            cut = self._retention.cut(self._log, rules, self._now_ms(), has_begun)
         except CannotRead as error:
             self._storage.tell_unreadable(self.title(), str(error))
             return
+        self._cut = min(cut, self._log.committed)
         if self._cut_timer is None:
             self._drop_some()
 
@@ -241,6 +248,7 @@ class StreamQueue(Queue):
                 left -= self._deliver(active.popleft(), min(left, READER_TURN_MESSAGES))
         finally:
             self._in_turn = False
+        self._let_go()
         if active:
             self._turn_timer = self._host.timers.after(0, self._go_on)
 

@@ -57,11 +57,15 @@ class Retention:
                 self.add(each.queue_position, each.share, rules)
             offset = paged[-1].queue_position + 1
 
-    def cut(self, log: StreamLog, rules: QueueRules, now_ms: i64) -> i64:
-        """The offset before which everything goes; the segments there are forgotten. Raises CannotRead."""
+    def cut(self, log: StreamLog, rules: QueueRules, now_ms: i64, has_begun: bool) -> i64:
+        """The offset before which everything goes; the segments there are forgotten.
+
+        Where the last segment `has_begun` just now, it counts as empty. Raises CannotRead.
+        """
         count: i64 = 0
         if rules.max_length_bytes >= 0:
-            count = self._too_large(rules.max_length_bytes)
+            last_bytes: i64 = 0 if has_begun else self._last_bytes
+            count = self._too_large(rules.max_length_bytes - last_bytes)
         if rules.max_age_ms >= 0:
             count = self._too_old(count, log, now_ms - rules.max_age_ms)
         if count:
@@ -69,9 +73,8 @@ class Retention:
             del self._sizes[:count]
         return self._starts[0] if self._starts else log.first()
 
-    def _too_large(self, max_bytes: i64) -> i64:
-        """How many segments must go, so that the others have no more than this, or there is only one."""
-        left = max_bytes - self._last_bytes
+    def _too_large(self, left: i64) -> i64:
+        """How many segments must go, so that the others before the last have no more than this."""
         count: i64 = len(self._sizes)
         while count and self._sizes[count - 1] <= left:
             left -= self._sizes[count - 1]

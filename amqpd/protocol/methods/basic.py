@@ -17,15 +17,20 @@ from amqpd.protocol.dispatch import decoded_table, handles
 
 @handles(commands.Basic.Qos)
 def qos(channel: Channel, method: commands.Basic.Qos) -> None:
-    """Credit for consumers that start from now on, or with global for the whole channel (RabbitMQ's meaning)."""
+    """Credit for consumers that start from now on, or with global for the whole channel (RabbitMQ's meaning).
+
+    The first takes back what the second has set before (RabbitMQ 3.10, observed).
+    """
     if method.prefetch_size:
         raise NotImplementedByBroker(f"prefetch_size!=0 ({method.prefetch_size})")
+    was_shared = channel.global_prefetch_count != 0
     if method.global_:
         channel.global_prefetch_count = method.prefetch_count
     else:
         channel.prefetch_count = method.prefetch_count
+        channel.global_prefetch_count = 0
     channel.send(commands.Basic.QosOk())
-    if method.global_:
+    if was_shared:
         channel.resume_consumers()
 
 

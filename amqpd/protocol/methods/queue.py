@@ -35,9 +35,14 @@ def declare(channel: Channel, method: commands.Queue.Declare) -> None:
     else:
         queue = _declare(channel, method)
     channel.last_queue = queue.name
+    _declared(channel, method, queue.name, queue.ready(), _consumer_count(queue))
+
+
+def _consumer_count(queue: Queue) -> int:
     # RabbitMQ 3.10 never tells how many read a stream.
-    consumer_count = 0 if isinstance(queue, StreamQueue) else len(queue.consumers)
-    _declared(channel, method, queue.name, queue.ready(), consumer_count)
+    if isinstance(queue, StreamQueue):
+        return 0
+    return queue.consumer_count() if isinstance(queue, QuorumQueue) else len(queue.consumers)
 
 
 def _is_reply_queue(channel: Channel, name: str) -> bool:
