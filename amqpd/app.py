@@ -14,12 +14,15 @@ from functools import partial
 import anyio
 
 from amqpd import __version__
-from amqpd.auth.users import Users, default_users
+from amqpd.auth.passwords import hash_password, random_salt
+from amqpd.auth.users import User, Users
 from amqpd.broker.broker import Broker
 from amqpd.broker.limits import NodeLimits
 from amqpd.build import build
 from amqpd.clock import Clock
-from amqpd.config.logs import FieldLogger, start_logging
+from amqpd.config.configuration import Configuration
+from amqpd.config.logs import FieldLogger, change_level, start_logging
+from amqpd.config.reload import Reloading, Reread
 from amqpd.config.settings import Settings
 from amqpd.durability import CannotStart, DataDirectory
 from amqpd.events import Events
@@ -58,11 +61,31 @@ class LoggedEvents(Events):
         self._write[level](sentence, fields=fields)
 
 
-def make_broker(clock: Clock, events: Events, storage: Storage | None = None) -> Broker:
-    """A broker with the virtual host "/", in memory unless it is given a storage."""
+def make_broker(
+    clock: Clock, events: Events, storage: Storage | None = None, default_vhost: str = "/"
+) -> Broker:
+    """A broker with one virtual host, in memory unless it is given a storage."""
     broker = Broker(clock, storage or Storage(events), events, os.urandom)
-    broker.add_vhost("/")
+    broker.add_vhost(default_vhost)
     return broker
+
+
+def first_users(settings: Settings) -> Users:
+    """The default user, who is the only one unless the data directory knows others. Raises StartError."""
+    users = Users(set(settings.loopback_users))
+    password_hash = hash_password(settings.default_pass, random_salt())
+    users.add(User(settings.default_user, password_hash, tags=list(settings.default_user_tags)))
+    try:
+        users.set_permissions(
+            settings.default_user,
+            settings.default_vhost,
+            settings.default_permissions_configure,
+            settings.default_permissions_write,
+            settings.default_permissions_read,
+        )
+    except ValueError as error:
+        raise StartError(f"default_permissions: {error}") from None
+    return users
 
 
 @contextmanager
@@ -86,12 +109,14 @@ def data_directory(settings: Settings) -> Iterator[DataDirectory | None]:
         directory.close()
 
 
-def broker_of(directory: DataDirectory | None, clock: Clock, events: Events, users: Users) -> Broker:
+def broker_of(
+    directory: DataDirectory | None, clock: Clock, events: Events, users: Users, default_vhost: str
+) -> Broker:
     """A broker with what the directory holds, or an empty one in memory. Raises StartError."""
     if directory is None:
-        return make_broker(clock, events)
+        return make_broker(clock, events, None, default_vhost)
     try:
-        broker = make_broker(clock, events, directory.open(clock, events))
+        broker = make_broker(clock, events, directory.open(clock, events), default_vhost)
         directory.recover(broker, users, events)
     except CannotStart as error:
         raise StartError(str(error)) from None
@@ -132,7 +157,7 @@ async def serving(
 ) -> AsyncIterator[tuple[Server, list[tuple[str, int]]]]:
     """A server that listens as long as the block runs: it, and the addresses it took. Raises StartError."""
     with data_directory(settings) as directory:
-        broker = broker_of(directory, clock, events, users)
+        broker = broker_of(directory, clock, events, users, settings.default_vhost)
         broker.set_limits(limits_of(settings))
         journal = broker.storage.journal
         flusher = FlusherThread(journal) if journal is not None else None
@@ -149,10 +174,23 @@ async def serving(
 
 async def listening(server: Server, settings: Settings) -> list[tuple[str, int]]:
     """The addresses that the server listens on from now on. Raises StartError."""
+    addresses: list[tuple[str, int]] = []
     try:
-        return await server.listen(settings.host, settings.port)
+        for hosts, port in wanted_addresses(settings):
+            addresses += await server.listen(hosts, port)
     except ListenError as error:
         raise StartError(str(error)) from None
+    return addresses
+
+
+def wanted_addresses(settings: Settings) -> list[tuple[tuple[str, ...], int]]:
+    """The hosts to listen on for every port."""
+    if settings.listeners.addresses is None:
+        return [(settings.host, settings.port)]
+    by_port: dict[int, tuple[str, ...]] = {}
+    for host, port in settings.listeners.addresses:
+        by_port[port] = (*by_port.get(port, ()), host)
+    return [(hosts, port) for port, hosts in by_port.items()]
 
 
 def resources_of(settings: Settings, broker: Broker) -> Resources:
@@ -171,13 +209,17 @@ def resources_of(settings: Settings, broker: Broker) -> Resources:
     )
 
 
-def run(settings: Settings) -> int:
-    """Run the broker until SIGTERM or SIGINT; the exit status. Raises StartError."""
+def run(configuration: Configuration, reread: Reread) -> int:
+    """Run the broker until SIGTERM or SIGINT; the exit status. Raises StartError.
+
+    If there is a configuration file, SIGHUP reads everything again.
+    """
+    settings = configuration.settings
     log = start_logging(settings.log_level)
     use_uvloop = choose_event_loop(settings.event_loop)
     # Messages are not garbage: let the collector look seldom, and never at what start-up made.
     gc.set_threshold(GC_THRESHOLD, 50, 100)
-    anyio.run(_run, settings, log, use_uvloop, backend_options={"use_uvloop": use_uvloop})
+    anyio.run(_run, configuration, reread, log, use_uvloop, backend_options={"use_uvloop": use_uvloop})
     return EXIT_OK
 
 
@@ -194,9 +236,14 @@ def choose_event_loop(wanted: str) -> bool:
     return True
 
 
-async def _run(settings: Settings, log: FieldLogger, use_uvloop: bool) -> None:
-    users = default_users(set(settings.loopback_users))
-    with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+async def _run(configuration: Configuration, reread: Reread, log: FieldLogger, use_uvloop: bool) -> None:
+    settings = configuration.settings
+    users = first_users(settings)
+    tell_of(configuration, log)
+    reloading = Reloading(settings, reread, log, [lambda reloaded: change_level(reloaded.log_level)])
+    # Without a file there is nothing to read again, and SIGHUP ends the process, as when a terminal is closed.
+    reload_signals = [signal.SIGHUP] if sys.platform != "win32" and configuration.files else []
+    with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, *reload_signals) as signals:
         async with serving(settings, MachineClock(), LoggedEvents(log), users) as (server, addresses):
             gc.collect()
             gc.freeze()
@@ -213,6 +260,9 @@ async def _run(settings: Settings, log: FieldLogger, use_uvloop: bool) -> None:
             resources = resources_of(settings, server.broker)
             resources.start()
             signal_number = await anext(signals)
+            while signal_number in reload_signals:
+                reloading.reload()
+                signal_number = await anext(signals)
             resources.stop()
             log.info("stopping", fields={"signal": signal.Signals(signal_number).name})
             async with anyio.create_task_group() as tasks:
@@ -222,8 +272,19 @@ async def _run(settings: Settings, log: FieldLogger, use_uvloop: bool) -> None:
     log.info("stopped")
 
 
+def tell_of(configuration: Configuration, log: FieldLogger) -> None:
+    """Write to the log what was read, and what of it has no effect."""
+    if configuration.files:
+        files = ", ".join(str(file) for file in configuration.files)
+        log.info("configuration read", fields={"files": files})
+    for notice in configuration.notices:
+        tell = log.warning if notice.level == "warning" else log.info
+        tell(notice.sentence, fields={"names": ", ".join(notice.names), "because": notice.reason})
+
+
 async def _exit_on_second_signal(signals: AsyncIterator[signal.Signals]) -> None:
-    await anext(signals)
+    while await anext(signals) not in (signal.SIGTERM, signal.SIGINT):
+        continue
     os._exit(EXIT_INTERRUPTED)
 
 

@@ -44,6 +44,8 @@ class Broker:
 
     def __init__(self, program: Program, await_ready: bool = True) -> None:
         self.port = free_port()
+        self.ready_s = 0.0
+        """When it accepted its first connection, in seconds since 1970."""
         command = [program.python, "-m", "amqpd", "--host", "127.0.0.1", "--port", str(self.port)]
         command += ["--data-dir", str(program.data), "--log-segment-size-bytes", str(SEGMENT_BYTES)]
         # What is installed for this interpreter is to run, whatever the environment says.
@@ -62,6 +64,7 @@ class Broker:
         if await_ready:
             try:
                 self._await_ready()
+                self.ready_s = time.time()
             except BaseException:
                 self.kill_whatever_happened()
                 raise

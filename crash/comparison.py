@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from crash.ledger import CERTAIN, LATE_S, NO, Entry, Ledger, QueueLedger
+from crash.ledger import CERTAIN, EXACT_S, LATE_S, NO, Entry, Ledger, QueueLedger
 
 
 class Observed(NamedTuple):
@@ -138,15 +138,15 @@ def _check_order_of_equals(ledger: Ledger, queue: QueueLedger, present: Sequence
 
 
 def _check_not_late(ledger: Ledger, queue: QueueLedger, present: Sequence[Entry], reading: Reading) -> None:
-    """What is there although its time to live was over long before anybody asked for it."""
+    """What was delivered although its time to live was over before anybody asked for it."""
     ttl_s = queue.rules.ttl_ms / 1000
     if not ttl_s:
         return
     for entry in present:
         if entry.answered_s:
-            late_s = reading.asked_s - max(entry.answered_s + ttl_s, reading.started_s)
-            if late_s > LATE_S:
-                ledger.violated("late", queue.name, f"still there {late_s:.1f} s after its time", entry)
+            late_s = reading.asked_s - (entry.answered_s + ttl_s)
+            if late_s > EXACT_S:
+                ledger.violated("late", queue.name, f"still there {late_s:.3f} s after its time", entry)
 
 
 def _is_still_to_come(queue: QueueLedger, entry: Entry, reading: Reading) -> bool:
@@ -155,7 +155,7 @@ def _is_still_to_come(queue: QueueLedger, entry: Entry, reading: Reading) -> boo
     if delay_ms is None or entry.left is CERTAIN:
         return False
     due_s = entry.answered_s + delay_ms(entry.header) / 1000
-    return reading.asked_s < max(due_s, reading.started_s) + LATE_S
+    return reading.read_s < max(due_s, reading.started_s) + LATE_S
 
 
 def _check_died_from_front(

@@ -9,28 +9,33 @@ from functools import partial
 
 from pamqp import commands
 
-from crash import definitions, frames, topology
+from crash import bodies, definitions, frames, topology
+from crash.broker import Broker
 from crash.client import ANSWER_TIMEOUT_S, Channel, Connection, Refused, Silent
 from crash.comparison import Observed, Reading, compare, compare_count, compare_passage
 from crash.definitions import BINDINGS, Definitions
-from crash.ledger import CERTAIN, NO, Entry, Ledger, QueueLedger, known_durable
+from crash.ledger import CERTAIN, LATE_S, NO, Entry, Ledger, QueueLedger, known_durable
 from crash.streaming import read_stream
 from crash.topology import Topology
 
 NOT_FOUND = 404
+BURIED_S = 0.2
+PROMPT_S = 0.02
 TRANSIENT = b"\x01"
 
 
 class Inspection:
     """Compares queues and definitions with the ledger, in one life of the broker."""
 
-    def __init__(self, ledger: Ledger, topology_: Topology, known: Definitions, port: int, life: int) -> None:
+    def __init__(
+        self, ledger: Ledger, topology_: Topology, known: Definitions, broker: Broker, life: int
+    ) -> None:
         self._ledger = ledger
         self._topology = topology_
         self._known = known
         self._life = life
-        self._started_s = time.time()
-        self._connection = Connection(port)
+        self._started_s = broker.ready_s
+        self._connection = Connection(broker.port)
         self._barrier_bound = False
         self._barrier_key = f"inspection {life}"
 
@@ -96,7 +101,7 @@ class Inspection:
 
     def _read(self, channel: Channel, queue: QueueLedger, count: int, drain: bool) -> None:
         asked_s = time.time()
-        messages = self._messages(channel, queue, count) if count else []
+        messages = self._messages(channel, queue, count) if count or queue.rules.delay_ms else []
         reading = Reading(self._started_s, asked_s, time.time())
         present = compare(self._ledger, queue, messages, self._life, reading)
         self._leave(channel, queue, present, drain)
@@ -109,6 +114,8 @@ class Inspection:
         asked_s = time.time()
         for number, queue in ((1, source), (2, grave)):
             channel = self._connection.channel(number)
+            if queue is grave and source.rules.buries_later:
+                self._await_burials(channel, grave)
             count = self._count(channel, queue.name)
             if count is None:
                 self._ledger.violated("definition lost", queue.name, "the queue is not there")
@@ -136,11 +143,29 @@ class Inspection:
             what = f"{len(channel.deliveries)} messages delivered in {ANSWER_TIMEOUT_S} s, message_count is {count}"
             self._ledger.violated("count", queue.name, what)
             raise
+        self._await_due(channel, queue)
         channel.call(commands.Basic.Cancel(consumer_tag="inspection"))
         if len(channel.deliveries) != count and queue.rules.delay_ms is None:
             what = f"{len(channel.deliveries)} messages delivered, message_count was {count}"
             self._ledger.violated("count", queue.name, what)
         return [Observed(one.body, one.properties, one.redelivered) for one in channel.deliveries]
+
+    def _await_burials(self, channel: Channel, grave: QueueLedger) -> None:
+        """Wait until no more messages come."""
+        before = None
+        while (count := self._count(channel, grave.name)) != before:
+            before = count
+            time.sleep(BURIED_S)
+
+    def _await_due(self, channel: Channel, queue: QueueLedger) -> None:
+        """Give what was delayed and has to be there now some time to arrive."""
+        due = queue.due(time.time())
+        patience_ends = time.monotonic() + LATE_S + PROMPT_S
+        while due and time.monotonic() < patience_ends:
+            due -= {delivery.body[: bodies.HEADER_BYTES] for delivery in channel.deliveries}
+            self._count(channel, queue.name)
+            if due:
+                time.sleep(PROMPT_S)
 
     def _arrived_meanwhile(self, channel: Channel, queue: QueueLedger) -> int:
         """Wait until nothing is ready; how many messages have come."""

@@ -35,7 +35,7 @@ COPY_BYTES = 64  # properties, position and name of the queue of one message, ab
 REJECTED, EXPIRED, MAXLEN, DELIVERY_LIMIT = "rejected", "expired", "maxlen", "delivery_limit"
 """Reasons of death, as x-death has them."""
 
-EARLY_S = 0.002  # times are kept in whole milliseconds
+EXACT_S = 0.002  # times are kept in whole milliseconds
 LATE_S = 5.0  # a machine that does other things as well is no violation
 
 NO, PERHAPS, CERTAIN = Certainty.NO, Certainty.PERHAPS, Certainty.CERTAIN
@@ -75,6 +75,8 @@ class Rules:
     """Of a quorum queue: it counts deliveries, and what comes back need not come back to its place."""
     dies_by: str = ""
     """The reason for which messages die by themselves."""
+    buries_later: bool = False
+    """What died goes to the queue for the dead in a while (x-dead-letter-strategy at-least-once)."""
     is_consumed: bool = True
     """Whether anybody takes messages from it while there is load; if not, those that die do so from its front."""
 
@@ -295,6 +297,19 @@ class QueueLedger:
         limit = self.rules.delivery_limit
         return self.rules.dies_by != "" and (limit is None or entry.count_most > limit)
 
+    def due(self, now_s: float) -> set[bytes]:
+        """Headers of what was delayed, and has to be there now or soon."""
+        delay_ms = self.rules.delay_ms
+        if delay_ms is None:
+            return set()
+        return {
+            header
+            for header, entry in self.entries.items()
+            if entry.entered is CERTAIN
+            and entry.left is NO
+            and entry.answered_s + delay_ms(header) / 1000 <= now_s
+        }
+
     def _inherit(self, origin: Entry, reason: str, life: int, order: tuple[int, int] | None) -> Entry:
         """In this queue, which is a grave, a message may be now."""
         heir = Entry(origin.header, origin.size, life, origin.transient)
@@ -473,6 +488,9 @@ class Ledger:
         difference = _difference_of_properties(queue, entry, properties)
         if difference is not None:
             self.violated("corrupted", queue.name, f"the properties differ: {difference}", entry)
+        elif entry.reason and contents.death_reason(properties) != entry.reason:
+            # The reject was not heard, and it died later of something else.
+            entry.reason, entry.order = contents.death_reason(properties), None
 
     def _check_presence(self, queue: QueueLedger, entry: Entry, life: int) -> None:
         if entry.touched == life and entry.place is not Place.QUEUED:
@@ -504,7 +522,7 @@ class Ledger:
         elif queue.rules.delay_ms is not None:
             after_ms = queue.rules.delay_ms(entry.header)
         early_s = entry.sent_s + after_ms / 1000 - now_s
-        if early_s > EARLY_S:
+        if early_s > EXACT_S:
             self.violated(
                 "early", queue.name, f"{early_s:.3f} s before its time, which is {after_ms} ms", entry
             )
@@ -577,7 +595,7 @@ def _publishing_order(message_header: bytes) -> tuple[int, int]:
 def _elsewhere(entry: Entry, life: int) -> Entry | None:
     """The same message where it is as well for certain: there it has been delivered in this life, or it died."""
     heir, origin = entry.heir, entry.origin
-    if heir is not None and (heir.entered is CERTAIN or heir.touched == life):
+    if heir is not None and heir.left is not CERTAIN and (heir.entered is CERTAIN or heir.touched == life):
         return heir
     if origin is not None and origin.touched == life and origin.place is Place.HELD:
         return origin

@@ -31,6 +31,8 @@ class Plan:
     seed: int
     lives: tuple[Life, ...]
     start_killed_after_s: float | None
+    pause_s: float
+    """How long there is no broker before the comparison: time that goes on for what expires or is delayed."""
     kinds: frozenset[str]
     """Which of the kinds of load that are not in each round are in this one."""
 
@@ -38,6 +40,8 @@ class Plan:
         what = ", ".join(f"{life.ending.value} after {life.duration_s:.2f} s" for life in self.lives)
         if self.start_killed_after_s is not None:
             what += f", start-up killed after {self.start_killed_after_s:.2f} s"
+        if self.pause_s:
+            what += f", none for {self.pause_s:.2f} s"
         return f"{what}; {' '.join(sorted(self.kinds)) or 'nothing else'}"
 
 
@@ -48,8 +52,9 @@ def plan(seed: int, kinds: Sequence[str] = (), share: float = 0.5) -> Plan:
     if chance.random() < 0.2:
         lives.append(_life(chance, 0.05, 0.4))
     killed = chance.uniform(0.02, 0.5) if chance.random() < 0.2 else None
+    pause_s = chance.uniform(0.3, 2) if kinds and chance.random() < 0.15 else 0.0
     drawn = frozenset(kind for kind in kinds if chance.random() < share)
-    return Plan(seed, tuple(lives), killed, drawn)
+    return Plan(seed, tuple(lives), killed, pause_s, drawn)
 
 
 def _life(chance: random.Random, shortest_s: float, longest_s: float) -> Life:

@@ -15,7 +15,7 @@ from crash.client import Broken, Refused, Silent
 from crash.defining import Definer
 from crash.definitions import Definitions
 from crash.inspecting import Inspection
-from crash.ledger import LATE_S, Ledger
+from crash.ledger import Ledger
 from crash.measuring import Allowance, check_size
 from crash.plan import Ending, Life, Plan, plan
 from crash.remaking import Remaker
@@ -75,6 +75,7 @@ class Rounds:
         if todo.start_killed_after_s is not None:
             self._start_and_kill(todo.start_killed_after_s)
         self._copy_data()
+        time.sleep(todo.pause_s)
         broker = self._start()
         try:
             chance = random.Random(f"inspection {seed}")
@@ -120,7 +121,7 @@ class Rounds:
 
     def _inspect(self, broker: Broker, look: Callable[[Inspection], None]) -> None:
         try:
-            look(Inspection(self.ledger, self._topology, self._known, broker.port, self._life))
+            look(Inspection(self.ledger, self._topology, self._known, broker, self._life))
         except (Broken, Refused, Silent) as error:
             self.ledger.violated(
                 "unexpected", f"inspection in life {self._life}", f"{type(error).__name__}: {error}"
@@ -132,7 +133,7 @@ class Rounds:
         if queue is None:
             return 0.0
         due = [entry.answered_s + bodies.delay_ms(entry.header) / 1000 for entry in queue.entries.values()]
-        return max(max(due, default=0.0) - time.time(), 0.0) + LATE_S
+        return max(max(due, default=0.0) - time.time(), 0.0)
 
     def _live(self, life: Life, seed: int, kinds: Collection[str]) -> None:
         broker = self._start()
@@ -296,6 +297,7 @@ _WORKERS_OF_KINDS: dict[str, Callable[[Scene], list[Worker]]] = {
     topology.BRIEF: _dying_alone(topology.BRIEF),
     topology.CAPPED: _dying_alone(topology.CAPPED),
     topology.COUNTED: _dying(topology.COUNTED, Habits(acks=0.3, rejects=0.1, acks_all=0.2)),
+    topology.ASSURED: _dying(topology.ASSURED, Habits(acks=0.4, rejects=0.2, acks_all=0.2)),
     topology.RANKED: _ranked,
     topology.DELAYED: _delayed,
     topology.STREAM: _streaming,

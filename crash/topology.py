@@ -21,9 +21,10 @@ FIXED = (*TURNOVER, *FANOUT, *TRANSACTED, GOTTEN, AT_ONCE, TAKEN, LARGE, SELDOM)
 FANOUT_EXCHANGE = "fan"
 BARRIER_EXCHANGE = "barriers"
 
-REFUSED, LASTING, BRIEF, CAPPED, COUNTED = "refused", "lasting", "brief", "capped", "counted"
+REFUSED, LASTING, BRIEF, CAPPED = "refused", "lasting", "brief", "capped"
+COUNTED, ASSURED = "counted", "assured"
 RANKED, DELAYED, STREAM = "ranked", "delayed", "stream"
-KINDS = (REFUSED, LASTING, BRIEF, CAPPED, COUNTED, RANKED, DELAYED, STREAM)
+KINDS = (REFUSED, LASTING, BRIEF, CAPPED, COUNTED, ASSURED, RANKED, DELAYED, STREAM)
 """Kinds of load that are not in each round. Each but the last is also the name of its queue."""
 
 CUT_STREAM = "cut-stream"
@@ -47,6 +48,7 @@ _PASSAGES = {
     ),
     CAPPED: Rules(max_length=CAPPED_MESSAGES, dies_by=MAXLEN, is_consumed=False),
     COUNTED: Rules(delivery_limit=LIMIT, dies_by=DELIVERY_LIMIT),
+    ASSURED: Rules(delivery_limit=LIMIT, dies_by=DELIVERY_LIMIT, buries_later=True),
 }
 _ARGUMENTS: dict[str, FieldTable] = {
     REFUSED: {},
@@ -54,6 +56,12 @@ _ARGUMENTS: dict[str, FieldTable] = {
     BRIEF: {"x-message-ttl": bodies.BRIEF_MS},
     CAPPED: {"x-max-length": CAPPED_MESSAGES},
     COUNTED: {"x-queue-type": "quorum", "x-delivery-limit": LIMIT},
+    ASSURED: {
+        "x-queue-type": "quorum",
+        "x-delivery-limit": LIMIT,
+        "x-dead-letter-strategy": "at-least-once",
+        "x-overflow": "reject-publish",
+    },
     RANKED: {"x-max-priority": bodies.HIGHEST_PRIORITY},
     DELAYED: {},
     STREAM: {"x-queue-type": "stream"},

@@ -74,14 +74,13 @@ class Burial:
                 taken = True
         return taken
 
-    def offer(self, queue: Queue, message: Message, reason: str, taken: dict[str, None]) -> i64:
+    def offer(self, queue: Queue, message: Message, reason: str, time_s: i64, taken: dict[str, None]) -> i64:
         """Publish what died in a queue to those that have not taken it: see QueueHost.offer_dead_letter."""
         rules = queue.rules
         exchange = self._exchanges.get(rules.dead_letter_exchange or "")
         if exchange is None:
             return NOWHERE
-        time_s = int(self._clock.unix_s())
-        dead = died(message, queue.name, reason, time_s, exchange.name, rules.dead_letter_routing_key)
+        dead = died(message, queue.name, reason, int(time_s), exchange.name, rules.dead_letter_routing_key)
         was_busy = self._is_busy
         self._is_busy = True
         try:

@@ -64,6 +64,8 @@ class Consumer:
         """Those of a higher priority get everything as long as they have credit; 0 unless told (x-priority)."""
         self.arguments = arguments
         self.unacked: i64 = 0
+        self.can_return = True
+        """Whether a message that it does not settle goes back to its queue, and has to be kept until then."""
         self.in_ring = False
         self.cancelled = False
         self.deliver_start = b""

@@ -18,6 +18,10 @@ REJECTED: Final = 2
 """How a delivery was settled: it is done with, comes back, or dies."""
 
 
+NO_MESSAGE: Final = Message(b"", b"", 0, b"", 0, [])
+"""What stands for a message that need not be kept."""
+
+
 @final
 class Delivery:
     """One message in a client's hands: where it came from, so that it can go back to its place."""

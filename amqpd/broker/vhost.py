@@ -413,9 +413,11 @@ class VirtualHost(QueueHost):
         """Publish what died in a queue to the queue's dead letter exchange; False if no queue took it."""
         return self._burial.bury(queue, message, reason)
 
-    def offer_dead_letter(self, queue: Queue, message: Message, reason: str, taken: dict[str, None]) -> i64:
+    def offer_dead_letter(
+        self, queue: Queue, message: Message, reason: str, time_s: i64, taken: dict[str, None]
+    ) -> i64:
         """Publish what died in a queue to those that its dead letter exchange leads to and that have not taken it."""
-        return self._burial.offer(queue, message, reason, taken)
+        return self._burial.offer(queue, message, reason, time_s, taken)
 
     # What each change does
 

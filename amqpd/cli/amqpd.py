@@ -1,16 +1,21 @@
-"""The command `amqpd`: starts the broker. The command line beats the environment, which beats the defaults."""
+"""The command `amqpd`: starts the broker. Options beat the environment, which beats configuration files."""
 
 import argparse
 import os
 import platform
 import sys
-from collections.abc import Mapping
 from dataclasses import Field
+from functools import partial
+from pathlib import Path
 from typing import Any, NoReturn
 
 from amqpd import __version__
+from amqpd.auth.patterns import compile_pattern
 from amqpd.build import build
-from amqpd.config.environment import from_environment, nearest, variable
+from amqpd.config.conf_format import InvalidConfiguration
+from amqpd.config.configuration import Configuration, named_file, read_configuration
+from amqpd.config.environment import CONFIG, nearest, variable
+from amqpd.config.reload import Reread
 from amqpd.config.settings import SETTINGS, InvalidSetting, Settings, read_setting
 
 EXIT_OK = 0
@@ -40,7 +45,11 @@ def option(name: str) -> str:
 
 
 OPTIONS = {option(name): name for name in SETTINGS}
-METAVARS = {"host": "ADDRESS[,...]", "data_dir": "PATH"}
+METAVARS = {"host": "ADDRESS[,...]", "listeners": "ADDRESS:PORT[,...]", "data_dir": "PATH"}
+PATTERNS = ("default_permissions_configure", "default_permissions_write", "default_permissions_read")
+CONFIG_OPTION = "--config"
+CHECK_CONFIG = "check-config"
+LOG = "log"
 
 
 def _default_text(the_setting: Field[Any], default: object) -> str:
@@ -66,12 +75,19 @@ def parser() -> argparse.ArgumentParser:
         prog="amqpd",
         description="An AMQP 0-9-1 broker that RabbitMQ's clients use unchanged.",
         epilog="Each option can also be set by the environment variable in brackets; the option wins. "
-        "Another command looks into the log of a data directory, and repairs it: amqpd log --help",
+        "Other commands: amqpd check-config FILE says what is wrong with a configuration file, amqpd log --help "
+        "how to look into the log of a data directory, and repair it.",
         add_help=False,
         allow_abbrev=False,
     )
     result.add_argument("--help", "-h", action="store_true", help="Show this and exit.")
     result.add_argument("--version", action="store_true", help="Show version and build, and exit.")
+    result.add_argument(
+        CONFIG_OPTION,
+        action="append",
+        metavar="FILE",
+        help=f"Configuration file, in the format of rabbitmq.conf; options win over it. [{CONFIG}]",
+    )
     for written, name in OPTIONS.items():
         _add_option(result, written, name)
     return result
@@ -92,10 +108,16 @@ def _from_arguments(arguments: argparse.Namespace) -> dict[str, object]:
         texts: list[str] | None = getattr(arguments, name)
         if texts is None:
             continue
-        if len(texts) > 1 and SETTINGS[name].type != tuple[str, ...]:
-            raise UsageError(f"{written} is given more than once")
+        if SETTINGS[name].type != tuple[str, ...]:
+            _once(written, texts)
         values[name] = read_setting(name, ",".join(texts), written)
     return _with_place(values)
+
+
+def _once(written: str, texts: list[str]) -> str:
+    if len(texts) > 1:
+        raise UsageError(f"{written} is given more than once")
+    return texts[0]
 
 
 def _with_place(values: dict[str, object]) -> dict[str, object]:
@@ -110,29 +132,59 @@ def _with_place(values: dict[str, object]) -> dict[str, object]:
 def _parse(argv: list[str]) -> argparse.Namespace:
     arguments, unknown = parser().parse_known_args(argv)
     if unknown:
-        raise UsageError(f"unknown argument '{unknown[0]}'{nearest(unknown[0].split('=')[0], OPTIONS)}")
+        raise UsageError(
+            f"unknown argument '{unknown[0]}'{nearest(unknown[0].split('=')[0], {**OPTIONS, CONFIG_OPTION: CONFIG})}"
+        )
     return arguments
 
 
-def read_settings(arguments: argparse.Namespace, environment: Mapping[str, str]) -> Settings:
-    """Settings from the command line, else the environment, else the defaults.
+def reader(arguments: argparse.Namespace) -> Reread:
+    """What reads the configuration that the command line asks for, as often as it is called.
 
     Raises UsageError or InvalidSetting.
     """
-    values: dict[str, Any] = {**from_environment(environment), **_from_arguments(arguments)}
-    return Settings(**values)
+    values = _from_arguments(arguments)
+    named = _once(CONFIG_OPTION, arguments.config) if arguments.config else None
+    return partial(read_configuration, named_file(named, os.environ), os.environ, values)
 
 
-def run(settings: Settings) -> int:
+def checked(configuration: Configuration) -> Configuration:
+    """The configuration, if its patterns are regular expressions. Raises InvalidConfiguration."""
+    mistakes: list[str] = []
+    for name in PATTERNS:
+        try:
+            compile_pattern(getattr(configuration.settings, name))
+        except ValueError as error:
+            mistakes.append(f"{SETTINGS[name].metadata['key']}: {error}")
+    if mistakes:
+        raise InvalidConfiguration(mistakes)
+    return configuration
+
+
+def run(configuration: Configuration, reread: Reread) -> int:
     """Run the broker until it is told to stop; the exit status."""
     # imported late: --help and --version need no broker
     from amqpd.app import StartError
     from amqpd.app import run as run_broker
 
     try:
-        return run_broker(settings)
+        return run_broker(configuration, reread)
     except StartError as error:
         return _complain(str(error), EXIT_NOT_STARTED)
+
+
+def check_config(words: list[str]) -> int:
+    """Run `amqpd check-config FILE`; the exit status: 0, or 1 if there are mistakes in it."""
+    if len(words) != 1 or words[0].startswith("-"):
+        return _complain(f"{CHECK_CONFIG} takes the name of one file", EXIT_USAGE)
+    try:
+        configuration = checked(read_configuration(Path(words[0]), os.environ, {}))
+    except InvalidConfiguration as invalid:
+        return _complain_of_each(invalid.mistakes, EXIT_NOT_STARTED)
+    for notice in configuration.notices:
+        print(f"{notice.sentence} ({notice.reason}): {', '.join(notice.names)}")
+    print(f"{', '.join(map(str, configuration.files))}: OK")
+    return EXIT_OK
 
 
 def run_log(words: list[str]) -> int:
@@ -148,14 +200,22 @@ def _complain(message: str, status: int) -> int:
     return status
 
 
-def main(argv: list[str] | None = None) -> int:
-    """The exit status: 0 after a clean stop, 1 if the broker could not start, 2 for a bad option.
+def _complain_of_each(messages: list[str], status: int) -> int:
+    for message in messages:
+        _complain(message, status)
+    return status
 
-    With "log" as the first word it is that of `amqpd log`.
+
+def main(argv: list[str] | None = None) -> int:
+    """The exit status: 0 after a clean stop, 1 if the broker could not start, 2 for a bad option or configuration.
+
+    With "log" or "check-config" as the first word it is that of these commands.
     """
     words = sys.argv[1:] if argv is None else argv
-    if words[:1] == ["log"]:
+    if words[:1] == [LOG]:
         return run_log(words[1:])
+    if words[:1] == [CHECK_CONFIG]:
+        return check_config(words[1:])
     try:
         arguments = _parse(words)
         if arguments.help:
@@ -164,7 +224,10 @@ def main(argv: list[str] | None = None) -> int:
         if arguments.version:
             print(version())
             return EXIT_OK
-        settings = read_settings(arguments, os.environ)
+        reread = reader(arguments)
+        configuration = checked(reread())
     except (UsageError, InvalidSetting) as error:
         return _complain(str(error), EXIT_USAGE)
-    return run(settings)
+    except InvalidConfiguration as invalid:
+        return _complain_of_each(invalid.mistakes, EXIT_USAGE)
+    return run(configuration, reread)

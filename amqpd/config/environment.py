@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from amqpd.config.settings import SETTINGS, InvalidSetting, read_setting
 
 PREFIX = "AMQPD_"
-NOT_SETTINGS = ("AMQPD_BUILD",)  # steers the installation, see setup.py
+CONFIG = "AMQPD_CONFIG"
+"""Names the configuration file."""
+NOT_SETTINGS = ("AMQPD_BUILD", CONFIG)  # the first steers the installation, see setup.py
 
 
 def variable(name: str) -> str:
@@ -27,7 +29,9 @@ def from_environment(environment: Mapping[str, str]) -> dict[str, object]:
         if not key.startswith(PREFIX) or key in NOT_SETTINGS:
             continue
         if key not in VARIABLES:
-            raise InvalidSetting(key, text, f"belongs to no setting{nearest(key, VARIABLES)}")
+            raise InvalidSetting(
+                key, text, f"belongs to no setting{nearest(key, {**VARIABLES, CONFIG: None})}"
+            )
         values[VARIABLES[key]] = read_setting(VARIABLES[key], text, key)
     return values
 

@@ -109,3 +109,8 @@ def start_logging(level: str, stream: TextIO | None = None) -> FieldLogger:
     logger.propagate = False
     logger.setLevel(level.upper())
     return FieldLogger(logger)
+
+
+def change_level(level: str) -> None:
+    """Log from this level up from now on."""
+    logging.getLogger(ROOT).setLevel(level.upper())

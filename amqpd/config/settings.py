@@ -58,6 +58,18 @@ class Watermark:
         return str(self.fraction) if self.size_bytes is None else f"{self.size_bytes} bytes"
 
 
+@dataclass(frozen=True, slots=True)
+class Listeners:
+    """Addresses to listen on, each with its port; None leaves it to host and port, an empty tuple is nowhere."""
+
+    addresses: tuple[tuple[str, int], ...] | None = None
+
+    def __str__(self) -> str:
+        if self.addresses is None:
+            return "host and port"
+        return ",".join(f"{host}:{port}" for host, port in self.addresses) or "none"
+
+
 def setting(
     key: str,
     default: Any,
@@ -67,12 +79,13 @@ def setting(
     minimum: int | None = None,
     maximum: int | None = None,
     choices: tuple[str, ...] = (),
+    reloadable: bool = False,
 ) -> Any:
     """A field of Settings.
 
     key is its name in rabbitmq.conf ("amqpd." in front where RabbitMQ has no such setting), description
     one sentence, unit what a number counts. maximum is, for a Watermark, that of its fraction. A callable
-    default is called once per Settings.
+    default is called once per Settings. What is reloadable can change while the broker runs.
     """
     metadata = {
         "key": key,
@@ -81,6 +94,7 @@ def setting(
         "minimum": minimum,
         "maximum": maximum,
         "choices": choices,
+        "reloadable": reloadable,
     }
     if callable(default):
         return field(default_factory=default, metadata=metadata)
@@ -93,8 +107,13 @@ def limit(key: str, what: str, unit: str) -> Any:
     return setting(key, UNLIMITED, description, unit, minimum=UNLIMITED, maximum=2**31 - 1)
 
 
+def host_name() -> str:
+    """This machine's name, without its domain."""
+    return platform.node().split(".")[0] or "localhost"
+
+
 def _default_cluster_name() -> str:
-    return "rabbit@" + (platform.node().split(".")[0] or "localhost")
+    return "rabbit@" + host_name()
 
 
 def state_directory(
@@ -140,6 +159,11 @@ class Settings:
         minimum=0,
         maximum=65535,
     )
+    listeners: Listeners = setting(
+        "listeners.tcp.*",
+        Listeners(),
+        "Addresses with their ports, such as 127.0.0.1:5672,::1:5673, instead of host and port; none listens nowhere.",
+    )
     data_dir: Path = setting("amqpd.data_dir", default_data_dir, "Directory for durable data.")
     in_memory: bool = setting(
         "amqpd.in_memory",
@@ -174,7 +198,11 @@ class Settings:
         maximum=LARGEST_SIZE_BYTES,
     )
     log_level: str = setting(
-        "log.console.level", "info", "Least important lines to log, on standard error.", choices=LOG_LEVELS
+        "log.console.level",
+        "info",
+        "Least important lines to log, on standard error.",
+        choices=LOG_LEVELS,
+        reloadable=True,
     )
     heartbeat_s: int = setting(
         "heartbeat",
@@ -245,6 +273,27 @@ class Settings:
         "loopback_users",
         ("guest",),
         "Users who may only connect from this machine; none lifts the restriction.",
+    )
+    default_user: str = setting("default_user", "guest", "User that a new data directory begins with.")
+    default_pass: str = setting("default_pass", "guest", "Password of that user.")
+    default_vhost: str = setting("default_vhost", "/", "Virtual host that a new data directory begins with.")
+    default_user_tags: tuple[str, ...] = setting(
+        "default_user_tags", ("administrator",), "Tags of the default user; none is no tag."
+    )
+    default_permissions_configure: str = setting(
+        "default_permissions.configure",
+        ".*",
+        "What the default user may declare and delete in the default virtual host, a regular expression.",
+    )
+    default_permissions_write: str = setting(
+        "default_permissions.write",
+        ".*",
+        "What the default user may publish and bind to there, a regular expression.",
+    )
+    default_permissions_read: str = setting(
+        "default_permissions.read",
+        ".*",
+        "What the default user may consume and bind from there, a regular expression.",
     )
     event_loop: str = setting(
         "amqpd.event_loop",
@@ -326,11 +375,16 @@ def _path_refusal(the_setting: Field[Any], value: object) -> str:
     return "" if isinstance(value, Path) else "is not a path"
 
 
+def _listeners_refusal(the_setting: Field[Any], value: object) -> str:
+    return "" if isinstance(value, Listeners) else "is not a list of addresses with their ports"
+
+
 REFUSALS: dict[object, Callable[[Field[Any], object], str]] = {
     int: _int_refusal,
     str: _text_refusal,
     bool: _bool_refusal,
     Path: _path_refusal,
+    Listeners: _listeners_refusal,
     Watermark: _watermark_refusal,
 }
 
@@ -389,6 +443,21 @@ def _read_names(text: str) -> tuple[str, ...]:
     return () if text == "none" else tuple(name.strip() for name in text.split(","))
 
 
+LISTENER = re.compile(r"(\[[^\[\]]+\]|[^\[\]]+):([0-9]{1,5})")
+
+
+def read_listener(text: str) -> tuple[str, int]:
+    """Address and port of `127.0.0.1:5672`, `::1:5672` or `[::1]:5672`. Raises ValueError."""
+    parts = LISTENER.fullmatch(text)
+    if parts is None or int(parts[2]) > 65535:
+        raise ValueError("is not an address with a port, such as 127.0.0.1:5672")
+    return parts[1].strip("[]"), int(parts[2])
+
+
+def _read_listeners(text: str) -> Listeners:
+    return Listeners(tuple(read_listener(each) for each in _read_names(text)))
+
+
 def _read_path(text: str) -> Path:
     if not text or "\0" in text:
         raise ValueError("is not a directory")
@@ -401,6 +470,7 @@ READERS: dict[object, Callable[[str], object]] = {
     bool: _read_bool,
     tuple[str, ...]: _read_names,
     Path: _read_path,
+    Listeners: _read_listeners,
     Watermark: _read_watermark,
 }
 

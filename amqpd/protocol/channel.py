@@ -16,7 +16,7 @@ from amqpd.broker.limits import is_reached
 from amqpd.broker.queues.queue import BEHIND, LOGGED, REFUSED, Queue
 from amqpd.broker.queues.rules import CLASSIC
 from amqpd.broker.queues.stream import StreamQueue
-from amqpd.broker.unacked import ACKED, REJECTED, REQUEUED, Delivery, Unacked
+from amqpd.broker.unacked import ACKED, NO_MESSAGE, REJECTED, REQUEUED, Delivery, Unacked
 from amqpd.errors import (
     AccessRefused,
     FrameError,
@@ -176,22 +176,25 @@ class Channel(Sink):
             if mandatory:
                 self._return(message)
             return outcome
-        if message.flags & PERSISTENT and self.journal is not None:
-            self._check_log(self.journal, queues)
+        journal = self.journal
+        if journal is not None and (message.flags & PERSISTENT or journal.failure):
+            self._check_log(journal, message, queues)
         for queue in queues:
             of_queue = queue.publish(message)
             if of_queue:
                 outcome |= of_queue
                 if of_queue & BEHIND:
                     self.connection.wait_for(queue)
-                if of_queue & LOGGED and self.journal is not None and self.journal.is_behind():
+                if of_queue & LOGGED and journal is not None and journal.is_behind():
                     self.connection.wait_for_log()
         return outcome
 
-    def _check_log(self, journal: Journal, queues: list[Queue]) -> None:
+    def _check_log(self, journal: Journal, message: Message, queues: list[Queue]) -> None:
         """Raise ResourceError (506) for a message that can't be kept as it should; notice when the log falls behind."""
-        if journal.failure and any(queue.logged for queue in queues):
-            journal.check()
+        if journal.failure:
+            is_persistent = message.flags & PERSISTENT != 0
+            if any(queue.logged and (is_persistent or queue.queue_type != CLASSIC) for queue in queues):
+                journal.check()
         if journal.is_behind():
             self.connection.wait_for_log()
 
@@ -323,7 +326,10 @@ class Channel(Sink):
         for delivery in deliveries:
             consumer = delivery.consumer
             if consumer is not None and not consumer.in_ring:
-                consumer.resume()
+                if consumer.cancelled:
+                    consumer.queue.left_settled(consumer)
+                else:
+                    consumer.resume()
         if was_full:
             self.resume_consumers()
 
@@ -352,7 +358,8 @@ class Channel(Sink):
         self._next_delivery_tag = delivery_tag + 1
         if not consumer.no_ack:
             self._consumers_unacked += 1
-            self.unacked.add(delivery_tag, Delivery(consumer.queue, message, position, consumer))
+            kept = message if consumer.can_return else NO_MESSAGE
+            self.unacked.add(delivery_tag, Delivery(consumer.queue, kept, position, consumer))
         address = message.address
         if consumer.deliver_start_address_size != len(address):
             self._begin_deliver(consumer, len(address))

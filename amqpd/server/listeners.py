@@ -50,14 +50,14 @@ class Server:
     async def listen(self, hosts: Sequence[str], port: int) -> list[tuple[str, int]]:
         """Listen on every host; the addresses that were really taken, with port 0 filled in.
 
-        Raises ListenError. An IPv6 loopback that this machine does not have is passed over.
+        Raises ListenError. An IPv6 address that a machine without IPv6 does not have is passed over.
         """
         addresses: list[tuple[str, int]] = []
         for host in hosts:
             try:
                 taken = await self._listen(host, port)
             except OSError as error:
-                if host == "::1" and len(hosts) > 1 and error.errno in NO_SUCH_ADDRESS:
+                if host in ("::1", "::") and len(hosts) > 1 and error.errno in NO_SUCH_ADDRESS:
                     continue
                 self._stop_listening()
                 raise ListenError(f"cannot listen on {host} port {port}: {error.strerror or error}") from None

@@ -116,7 +116,7 @@ class Journal:
             raise ResourceError(f"cannot write to the log: {self.failure}")
 
     def add(self, message: Message, index: QueueIndex, queue_position: i64) -> None:
-        """A persistent message has arrived in a queue. Queues that share it are told one right after the other.
+        """A persistent message has arrived in a queue. Queues that share it are told of it before anything is written.
 
         Raises ResourceError (506) if too much waits to be written.
         """
@@ -125,9 +125,19 @@ class Journal:
             if self._arrived_bytes > GROUP_MAX_BYTES:
                 self._refuse(message)
             message.log_position = TO_BE_LOGGED
+        elif self._arrivals[-1].message is not message:
+            self._add_beside(message, index, queue_position)
+            return
         self._arrivals.append(Arrival(message, index, queue_position))
         if not self._urgent:
             self._wake(self._arrived_bytes > URGENT_BYTES)
+
+    def _add_beside(self, message: Message, index: QueueIndex, queue_position: i64) -> None:
+        """Another has arrived between two queues of a message, as it died in the first: all that share it stand together."""
+        at: i64 = len(self._arrivals) - 1
+        while self._arrivals[at].message is not message:
+            at -= 1
+        self._arrivals.insert(at + 1, Arrival(message, index, queue_position))
 
     def _refuse(self, message: Message) -> None:
         self._arrived_bytes -= content_bytes(message)

@@ -4,7 +4,7 @@ import pytest
 
 from amqpd.broker.consumer import Consumer
 from amqpd.broker.definitions import QueueDeclared
-from amqpd.broker.queues.classic import EXPIRED_AT_ONCE, ClassicQueue
+from amqpd.broker.queues.classic import DEAD_AT_ONCE, ClassicQueue
 from amqpd.broker.queues.queue import Owner, Queue
 from amqpd.broker.unacked import Delivery
 from amqpd.broker.vhost import VirtualHost
@@ -396,14 +396,14 @@ def test_many_that_expire_together_go_in_turns(broker: MemoryBroker):
     timers = Timers(clock)
     vhost = VirtualHost("/", broker.broker.storage, timers, broker.events)
     queue = declare(vhost, message_ttl=1000)
-    publish(queue, *["m"] * (5 * EXPIRED_AT_ONCE))
+    publish(queue, *["m"] * (5 * DEAD_AT_ONCE))
     clock.now_s += 2
     sizes: list[int] = []
     while queue.ready():
         assert timers.next_due_s() == pytest.approx(0)
         timers.run_due()
         sizes.append(queue.ready())
-    assert sizes == [number * EXPIRED_AT_ONCE for number in (4, 3, 2, 1, 0)]
+    assert sizes == [number * DEAD_AT_ONCE for number in (4, 3, 2, 1, 0)]
     assert timers.size() <= 1
 
 
@@ -412,11 +412,11 @@ def test_a_consumer_gets_what_lives_behind_many_that_expired_together(broker: Me
     timers = Timers(clock)
     vhost = VirtualHost("/", broker.broker.storage, timers, broker.events)
     queue = declare(vhost)
-    publish(queue, *["m"] * (3 * EXPIRED_AT_ONCE), expiration="1000")
+    publish(queue, *["m"] * (3 * DEAD_AT_ONCE), expiration="1000")
     publish(queue, "lives")
     clock.now_s += 2
     sink = consume(queue)
-    assert (sink.bodies(), queue.ready()) == ([], 2 * EXPIRED_AT_ONCE + 1)
+    assert (sink.bodies(), queue.ready()) == ([], 2 * DEAD_AT_ONCE + 1)
     for _ in range(4):
         timers.run_due()
     assert sink.bodies() == [b"lives"]

@@ -4,9 +4,11 @@ import pytest
 
 from amqpd.broker.consumer import Consumer
 from amqpd.broker.definitions import QueueDeclared
+from amqpd.broker.queues.classic import DEAD_AT_ONCE
 from amqpd.broker.queues.queue import REFUSED, TAKEN, Owner, Queue
 from amqpd.broker.unacked import Delivery
 from amqpd.broker.vhost import VirtualHost
+from amqpd.clock import Clock, Timers
 from amqpd.testing import MemoryBroker
 from amqpd.testing.sink import ListSink, message_of
 from amqpd.wire.fields import table_of
@@ -216,6 +218,44 @@ def test_a_queue_that_begins_to_drop_the_oldest_does_so_at_once(vhost: VirtualHo
     assert queue.ready() == 3
     queue.apply_policy(None)
     assert taken(queue) == ["2", "3"]
+
+
+class TickingClock(Clock):
+    """Real clocks go on while something runs: this one does at every look."""
+
+    def __init__(self) -> None:
+        self.now_s = 0.0
+
+    def monotonic_s(self) -> float:
+        self.now_s += 1e-9
+        return self.now_s
+
+    def unix_s(self) -> float:
+        return 1_700_000_000 + self.monotonic_s()
+
+
+def test_a_limit_that_comes_later_is_reached_in_turns_if_it_is_far(broker: MemoryBroker):
+    timers = Timers(TickingClock())
+    vhost = VirtualHost("/", broker.broker.storage, timers, broker.events)
+    queue = declare(vhost)
+    publish(queue, *map(str, range(3 * DEAD_AT_ONCE + 2)))
+    queue.apply_policy({"max-length": 2})
+    sizes = [queue.ready()]
+    publish(queue, "newest")
+    while timers.waiting():
+        timers.run_due()
+        sizes.append(queue.ready())
+    assert sizes == [2 * DEAD_AT_ONCE + 2, 3, 2]
+    assert taken(queue) == [str(3 * DEAD_AT_ONCE + 1), "newest"]
+
+
+def test_a_queue_that_is_deleted_meanwhile_leaves_no_timer(broker: MemoryBroker, vhost: VirtualHost):
+    queue = declare(vhost)
+    before = broker.broker.timers.waiting()
+    publish(queue, *["m"] * (2 * DEAD_AT_ONCE))
+    queue.apply_policy({"max-length": 0})
+    vhost.delete_queue(queue)
+    assert broker.broker.timers.waiting() == before
 
 
 def test_the_smaller_limit_of_argument_and_policy_counts(vhost: VirtualHost):

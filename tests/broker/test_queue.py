@@ -1,5 +1,8 @@
 """A classic queue: order, places, counts, turns and credit."""
 
+import gc
+import weakref
+
 import pytest
 
 from amqpd.broker.consumer import Consumer
@@ -224,6 +227,29 @@ def test_a_requeued_message_goes_to_the_next_consumer_in_turn(queue: Queue, sink
     publish(queue, "1")
     requeue(queue, sink.delivered[0])
     assert turns(sink) == "ab"
+
+
+def test_consumers_that_come_and_go_while_nothing_happens_are_forgotten(queue: Queue, sink: ListSink):
+    staying = consume(queue, sink, "stays")
+    gone: list[weakref.ref[Consumer]] = []
+    for _ in range(500):
+        consumer = consume(queue, sink, "goes")
+        gone.append(weakref.ref(consumer))
+        queue.remove_consumer(consumer)
+    del consumer
+    gc.collect()
+    assert sum(each() is not None for each in gone) < 50
+    publish(queue, "1", "2")
+    assert (turns(sink), staying.unacked) == ("staysstays", 2)
+
+
+def test_those_that_stay_keep_taking_turns_when_many_have_left(queue: Queue, sink: ListSink):
+    for tag in "abc":
+        consume(queue, sink, tag)
+    for _ in range(100):
+        queue.remove_consumer(consume(queue, sink, "x"))
+    publish(queue, *"123456")
+    assert sorted(turns(sink)) == list("aabbcc")
 
 
 def test_an_exclusive_consumer_is_alone(queue: Queue, sink: ListSink):

@@ -10,10 +10,12 @@ from pamqp import commands
 from amqpd.broker.definitions import QueueDeclared
 from amqpd.broker.queues.queue import LOGGED, Owner, Queue
 from amqpd.broker.queues.quorum import QuorumQueue, is_low, with_delivery_count
+from amqpd.broker.queues.rules import PolicyDefinition
 from amqpd.broker.unacked import Delivery
 from amqpd.broker.vhost import VirtualHost
 from amqpd.errors import ResourceError
 from amqpd.message import Message
+from amqpd.store.journal import GROUP_MAX_BYTES
 from amqpd.store.records import (
     COUNTS,
     RecordDamaged,
@@ -30,6 +32,12 @@ from amqpd.wire.properties import Properties, decode_properties, encode_properti
 MANY = st.integers(0, 1000)
 NUMBERS = st.integers(0, (1 << 63) - 1)
 QUORUM = {"x-queue-type": field_of("quorum")}
+AT_LEAST_ONCE: PolicyDefinition = {
+    "dead-letter-exchange": "",
+    "dead-letter-routing-key": "d",
+    "dead-letter-strategy": "at-least-once",
+    "overflow": "reject-publish",
+}
 
 
 def declare(vhost: VirtualHost, **arguments: object) -> QuorumQueue:
@@ -90,19 +98,82 @@ class TestWithoutADisk:
         assert queue.ready() == 0
 
 
-def test_what_the_log_has_no_room_for_comes_back_in_front(
-    broker: DurableBroker, monkeypatch: pytest.MonkeyPatch
-):
-    monkeypatch.setattr("amqpd.store.journal.GROUP_MAX_BYTES", 1000)
-    queue = declare(broker.broker.vhosts["/"])
-    queue.publish(message_of(b"1" * 900))
+class TestPolicies:
+    @pytest.fixture
+    def queue(self, vhost: VirtualHost) -> QuorumQueue:
+        """With a dead letter that leads nowhere."""
+        queue = declare(vhost)
+        queue.apply_policy(AT_LEAST_ONCE)
+        queue.publish(message_of(b"1"))
+        queue.reject([delivery_of(queue)])
+        assert queue.dead_letter_count() == 1
+        return queue
+
+    def test_that_change_let_dead_letters_try_again(self, vhost: VirtualHost, queue: QuorumQueue):
+        target = vhost.declare_queue(QueueDeclared("other", False, False, None, {}), Owner())
+        queue.apply_policy(AT_LEAST_ONCE | {"dead-letter-routing-key": "other"})
+        assert queue.dead_letter_count() == 0
+        assert target.ready() == 1
+
+    def test_that_end_at_least_once_end_dead_letters(
+        self, vhost: VirtualHost, queue: QuorumQueue, broker: DurableBroker
+    ):
+        queue.apply_policy(None)
+        assert queue.dead_letter_count() == 0
+        broker.flush()
+        after = broker.kill().broker.vhosts["/"].queues["q"]
+        assert isinstance(after, QuorumQueue)
+        assert after.dead_letter_count() == 0
+
+    def test_change_the_delivery_limit(self, vhost: VirtualHost):
+        queue = declare(vhost)
+        queue.publish(message_of(b"1"))
+        queue.apply_policy({"delivery-limit": 1})
+        queue.requeue([delivery_of(queue)])
+        queue.requeue([delivery_of(queue)])
+        assert queue.ready() == 0
+
+    def test_make_room(self, vhost: VirtualHost):
+        queue = declare(vhost, max_length=1, overflow="reject-publish")
+        for _ in range(3):
+            queue.publish(message_of())
+        assert queue.ready() == 2
+        queue.apply_policy({"overflow": "drop-head"})
+        queue.publish(message_of(b"last"))
+        assert queue.ready() == 1
+
+
+class TestWhatMemoryHasNoRoomFor:
+    def test_may_be_purged(self):
+        broker = DurableBroker(memory_bytes=16384)
+        queue = declare(broker.broker.vhosts["/"])
+        for _ in range(40):
+            queue.publish(message_of(b"x" * 2000))
+            broker.flush()
+        queue.requeue([delivery_of(queue) for _ in range(4)])
+        broker.flush()
+        held = delivery_of(queue)
+        assert queue.purge() == 39
+        queue.requeue([held])
+        broker.flush()
+        after = broker.kill().broker.vhosts["/"].queues["q"]
+        assert after.ready() == 1
+        assert [len(index.counts) for index in after.indexes()] == [1, 0]
+
+
+def test_what_the_log_has_no_room_for_comes_back_in_front(vhost: VirtualHost, broker: DurableBroker):
+    queue = declare(vhost)
+    queue.publish(message_of(b"1" * 100))
     broker.flush()
-    queue.publish(message_of(b"2" * 900))
+    small = message_of()
+    # As much as can wait for the log, by its own account.
+    huge = Message(small.address, small.header, GROUP_MAX_BYTES - 100, b"", 0, [b"huge"])
+    queue.publish(huge)
     with pytest.raises(ResourceError):
-        queue.publish(message_of(b"3" * 900))
+        queue.publish(message_of(b"2" * 100))
     queue.requeue([delivery_of(queue)])
     delivery = delivery_of(queue)
-    assert delivery.message.body() == b"1" * 900
+    assert delivery.message.body() == b"1" * 100
     assert count_in(delivery.message) == 1
 
 

@@ -368,6 +368,26 @@ def test_a_reader_of_what_can_not_be_read_ends(sink: ListSink):
     assert (numbers(sink), numbers(next_sink)) == ([], [2])
 
 
+def test_what_the_log_has_lost_is_left_out(sink: ListSink):
+    broker = DurableBroker()
+    stream = declare(broker)
+    publish_slowly(broker, stream, *range(10))
+    (index,) = stream.indexes()
+    paged = index.paged.first(10, 1 << 62)
+    index.paged.drop(10)
+    for each in (1, 2, 6, 7):
+        index.paged.append(each, paged[each].log_position, paged[each].share)
+    consume(stream, sink)
+    consume(stream, sink, 4)
+    consume(stream, sink, 9)
+    consume(stream, sink, Field("T", int(broker.clock.unix_s()) - 9))
+    assert numbers(sink) == [1, 2, 6, 7, 6, 7, 1, 2, 6, 7]
+    consume(stream, sink, "last")
+    publish(broker, stream, 10)
+    assert numbers(sink)[10:] == [10] * 5
+    assert stream.ready() == 5
+
+
 # Filters
 
 

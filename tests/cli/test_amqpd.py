@@ -1,3 +1,4 @@
+import os
 import re
 import subprocess
 import sys
@@ -8,7 +9,9 @@ from pathlib import Path
 import pytest
 
 from amqpd.cli.amqpd import OPTIONS, main
-from amqpd.config.settings import SETTINGS, Settings, Watermark
+from amqpd.config.configuration import Configuration
+from amqpd.config.reload import Reread
+from amqpd.config.settings import Listeners, Settings, Watermark
 
 
 class StartError(Exception):
@@ -17,19 +20,20 @@ class StartError(Exception):
 
 @pytest.fixture(autouse=True)
 def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in SETTINGS:
-        monkeypatch.delenv(f"AMQPD_{name.upper()}", raising=False)
+    for variable in list(os.environ):
+        if variable.startswith(("AMQPD_", "RABBITMQ_")):
+            monkeypatch.delenv(variable)
 
 
 @pytest.fixture
 def started(monkeypatch: pytest.MonkeyPatch) -> list[Settings]:
     """The settings with which main started a broker that stops at once."""
     seen: list[Settings] = []
-    install_broker(monkeypatch, lambda settings: seen.append(settings) or 0)
+    install_broker(monkeypatch, lambda configuration, reread: seen.append(configuration.settings) or 0)
     return seen
 
 
-def install_broker(monkeypatch: pytest.MonkeyPatch, run: Callable[[Settings], int]) -> None:
+def install_broker(monkeypatch: pytest.MonkeyPatch, run: Callable[[Configuration, Reread], int]) -> None:
     app = types.ModuleType("amqpd.app")
     app.run = run  # type: ignore[attr-defined]
     app.StartError = StartError  # type: ignore[attr-defined]
@@ -152,8 +156,8 @@ def test_a_bad_variable_is_one_line_and_exit_2(
 def test_a_broker_that_cannot_start_says_why_in_one_line_and_exits_1(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ):
-    def run(settings: Settings) -> int:
-        raise StartError(f"port {settings.port} is in use")
+    def run(configuration: Configuration, reread: Reread) -> int:
+        raise StartError(f"port {configuration.settings.port} is in use")
 
     install_broker(monkeypatch, run)
     assert main([]) == 1
@@ -161,7 +165,7 @@ def test_a_broker_that_cannot_start_says_why_in_one_line_and_exits_1(
 
 
 def test_the_exit_status_of_the_broker_is_ours(monkeypatch: pytest.MonkeyPatch):
-    install_broker(monkeypatch, lambda settings: 3)
+    install_broker(monkeypatch, lambda configuration, reread: 3)
     assert main([]) == 3
 
 

@@ -114,6 +114,16 @@ def test_a_confirm_does_not_wait_for_a_message_that_expires(peer: Peer):
     assert names(peer) == ["Basic.Ack"]
 
 
+@pytest.mark.xfail(strict=True, reason="an expiration above ten years is not refused")
+def test_a_message_that_would_live_for_more_than_ten_years_is_refused(peer: Peer):
+    declare(peer)
+    publish(peer, "m", expiration="315360000000")
+    assert ready(peer) == 1
+    publish(peer, "m", expiration="315360000001")
+    text = "PRECONDITION_FAILED - invalid expiration '315360000001': {value_too_large,315360000001}"
+    assert peer.refusal() == Refusal("channel", 406, text, 60, 40)
+
+
 # Queues that nobody uses
 
 
@@ -354,7 +364,10 @@ def test_acks_and_nacks_of_several_priorities_find_their_messages(peer: Peer):
 # A single active consumer
 
 
-def test_a_consumer_that_takes_over_gets_what_was_in_hand_before_what_waits(peer: Peer, other: Peer):
+@pytest.mark.parametrize("cancels", [True, False])
+def test_a_consumer_that_takes_over_gets_what_was_in_hand_before_what_waits(
+    peer: Peer, other: Peer, cancels: bool
+):
     """The order of the queue is what a single active consumer is for."""
     declare(peer, single_active_consumer=True)
     peer.call(1, commands.Basic.Qos(prefetch_count=2))
@@ -362,6 +375,8 @@ def test_a_consumer_that_takes_over_gets_what_was_in_hand_before_what_waits(peer
     consume(other, tag="second")
     publish(peer, "1", "2", "3", channel_id=2)
     assert delivered(peer) == [("first", "1"), ("first", "2")]
+    if cancels:  # as pika does before it closes a channel
+        peer.call(1, commands.Basic.Cancel("first"))
     peer.call(1, commands.Channel.Close(200, "", 0, 0))
     assert delivered(other) == [("second", "1"), ("second", "2"), ("second", "3")]
 
@@ -379,6 +394,28 @@ def test_so_does_one_that_takes_over_from_a_connection_that_ends(peer: Peer, oth
     else:
         peer.disconnect()
     assert delivered(other) == [("second", "1"), ("second", "2"), ("second", "3")]
+
+
+@pytest.mark.parametrize("outcome", ["ack", "nack", "transaction"])
+def test_a_consumer_that_takes_over_begins_when_all_is_settled_that_its_predecessor_had(
+    peer: Peer, other: Peer, outcome: str
+):
+    declare(peer, single_active_consumer=True)
+    peer.call(1, commands.Basic.Qos(prefetch_count=2))
+    consume(peer, tag="first")
+    consume(other, tag="second")
+    publish(peer, "1", "2", "3", channel_id=2)
+    peer.call(1, commands.Basic.Cancel("first"))
+    assert delivered(other) == []
+    if outcome == "transaction":
+        peer.call(1, commands.Tx.Select())
+    method = commands.Basic.Nack(0, True, True) if outcome == "nack" else commands.Basic.Ack(0, True)
+    peer.send(1, method)
+    if outcome == "transaction":
+        assert delivered(other) == []
+        peer.call(1, commands.Tx.Commit())
+    expected = ["1", "2", "3"] if outcome == "nack" else ["3"]
+    assert delivered(other) == [("second", body) for body in expected]
 
 
 def test_a_consumer_that_takes_over_from_one_without_messages_gets_what_comes(peer: Peer, other: Peer):

@@ -1,12 +1,13 @@
 """Quorum queues as clients see them; order, counts and texts are RabbitMQ 3.10.8's."""
 
+import errno
 from typing import Any
 
 import pytest
 from pamqp import commands
 
 from amqpd.testing import Content, DurableBroker, Peer, Refusal
-from amqpd.testing.files import MemoryFiles
+from amqpd.testing.files import FailingFiles, MemoryFiles
 from amqpd.wire.fields import Field, field_of
 from amqpd.wire.properties import Properties
 
@@ -511,6 +512,19 @@ class TestConfirms:
         broker.flush()
         assert [method.name for method in peer.methods(3)] == ["Basic.Ack"]
 
+    @pytest.mark.parametrize("delivery_mode", [1, 2])
+    def test_can_never_come_after_the_disk_has_failed(
+        self, broker: DurableBroker, peer: Peer, delivery_mode: int
+    ):
+        declare(peer)
+        declare(peer, "classic", queue_type="classic")
+        broker.journal.failure = "No space left on device"
+        publish(peer, "a", to="classic", delivery_mode=1)
+        assert peer.refusal() is None
+        publish(peer, "a", delivery_mode=delivery_mode)
+        text = "RESOURCE_ERROR - cannot write to the log: No space left on device"
+        assert peer.refusal() == Refusal("channel", 506, text, 60, 40)
+
     def test_of_a_commit_wait_for_the_disk(self, broker: DurableBroker, peer: Peer):
         declare(peer)
         peer.call(3, commands.Tx.Select())
@@ -663,6 +677,20 @@ class TestTimeToLive:
         assert refusal is not None
         assert refusal.reply_code == 404
 
+    def test_of_an_unused_queue_does_not_end_it_while_somebody_has_a_message(
+        self, broker: DurableBroker, peer: Peer
+    ):
+        declare(peer, expires=1000)
+        publish(peer, "1")
+        tag = taken(peer, 1)[0]
+        broker.advance(5.5)
+        ack(peer, tag)
+        broker.advance(0.9)
+        assert ready(peer) == 0
+        broker.advance(0.2)
+        peer.send(1, commands.Queue.Declare(queue="q", passive=True))
+        assert peer.refusal() is not None
+
 
 class TestAtLeastOnce:
     def reject(self, peer: Peer, count: int = 1) -> None:
@@ -710,8 +738,14 @@ class TestAtLeastOnce:
         peer.call(1, commands.Exchange.Declare(exchange="e", exchange_type="fanout"))
         declare(peer, "d", queue_type="classic")
         peer.call(1, commands.Queue.Bind(queue="d", exchange="e"))
+        died_s = int(broker.clock.unix_s())
         broker.advance(181)
-        assert ready(peer, "d") == 1
+        letter = get(peer, "d")
+        assert letter is not None
+        assert letter.properties.headers is not None
+        deaths = letter.properties.headers["x-death"].value
+        assert isinstance(deaths, list)
+        assert deaths[0].value["time"] == Field("T", died_s)
 
     def test_offers_a_letter_again_only_to_who_refused_it(self, broker: DurableBroker, peer: Peer):
         declare(peer, "d", max_length=0, overflow="reject-publish")
@@ -785,6 +819,33 @@ class TestAtLeastOnce:
         broker = again(broker, end)
         broker.advance(400)
         assert order_of(broker.connect(), "d") == ["1"]
+
+    def test_goes_on_with_those_that_memory_had_no_room_for(self):
+        broker = DurableBroker(memory_bytes=65536)
+        peer = broker.connect()
+        declare(peer, dead_letter_exchange="", dead_letter_routing_key="d", **AT_LEAST_ONCE)
+        bodies = [f"{number}" + "x" * 3000 for number in range(100)]
+        publish(peer, *bodies)
+        self.reject(peer, 100)
+        declare(peer, "d")
+        broker.advance(181)
+        assert order_of(peer, "d") == bodies
+
+    def test_goes_on_when_what_could_not_be_read_can_be_read_again(self):
+        files = FailingFiles(MemoryFiles())
+        broker = DurableBroker(files, memory_bytes=65536)
+        peer = broker.connect()
+        declare(peer, dead_letter_exchange="", dead_letter_routing_key="d", **AT_LEAST_ONCE)
+        bodies = [f"{number}" + "x" * 3000 for number in range(100)]
+        publish(peer, *bodies)
+        self.reject(peer, 100)
+        declare(peer, "d")
+        files.break_with(errno.EIO)
+        broker.advance(181)
+        assert "messages can't be read from disk" in broker.events.sentences()
+        files.mend()
+        broker.advance(181)
+        assert order_of(peer, "d") == bodies
 
     def test_without_refusing_is_at_most_once(self, broker: DurableBroker, peer: Peer):
         declare(

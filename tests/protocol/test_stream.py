@@ -441,3 +441,11 @@ def test_nothing_is_delivered_before_it_is_safe():
     assert delivered(peer) == []
     broker.flush()
     assert delivered(peer) == [("a", 0)]
+
+
+def test_what_a_reader_has_not_acked_is_not_kept_for_it(peer: Peer):
+    peer.publish(1, "", "s", bytes(100_000))
+    consume(peer, "first")
+    assert [len(body) for body in peer.bodies(1)] == [100_000]
+    (delivery,) = peer.connection.channels[1].unacked.take_all()
+    assert delivery.message.body_size == 0

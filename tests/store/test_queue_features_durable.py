@@ -445,8 +445,53 @@ def test_a_dead_letter_in_a_transient_queue_is_gone_with_it(broker: DurableBroke
     assert ready(broker) == 0
 
 
+@pytest.mark.parametrize("order", ["abc", "bac", "bca"])
+@pytest.mark.parametrize("arguments", [{"max_length": 1}, {"message_ttl": 0}])
+def test_a_death_between_two_queues_of_one_message_leaves_the_log_right(
+    broker: DurableBroker, order: str, arguments: dict[str, object]
+):
+    """A message stands once in the log, with all the queues that have it, whatever dies as it comes to one of them."""
+    peer = broker.connect()
+    declare(peer, "dead")
+    declare(peer, "a", dead_letter_exchange="", dead_letter_routing_key="dead", **arguments)
+    declare(peer, "b")
+    declare(peer, "c")
+    for queue in order:
+        peer.call(1, commands.Queue.Bind(queue=queue, exchange="amq.fanout"))
+    numbers = [str(number) for number in range(5)]
+    for number in numbers:
+        peer.publish(1, "amq.fanout", "", number.encode(), Properties(delivery_mode=2))
+    broker.advance(1)
+    broker.flush()
+    broker = again(broker, "kill")
+    peer = broker.connect()
+    assert (bodies(peer, "b"), bodies(peer, "c")) == (numbers, numbers)
+    assert sorted(bodies(peer, "a") + bodies(peer, "dead")) == numbers
+    broker.flush()
+    assert broker.journal.log.sizes()[1] == 0
+
+
+@pytest.mark.parametrize("order", ["abc", "bac", "bca"])
+def test_as_long_as_it_runs_the_log_keeps_what_lives_and_nothing_else(broker: DurableBroker, order: str):
+    peer = broker.connect()
+    declare(peer, "dead")
+    declare(peer, "a", max_length=1, dead_letter_exchange="", dead_letter_routing_key="dead")
+    declare(peer, "b")
+    declare(peer, "c")
+    for queue in order:
+        peer.call(1, commands.Queue.Bind(queue=queue, exchange="amq.fanout"))
+    for number in range(5):
+        peer.publish(1, "amq.fanout", "", b"%d" % number * 100, Properties(delivery_mode=2))
+    for queue in ("a", "b", "c", "dead"):
+        drained(peer, queue)
+    broker.flush()
+    assert broker.journal.log.sizes()[1] == 0
+
+
 TTL_S = 1.0
-MAX_LENGTH = 3
+LIMITS = st.sampled_from(
+    [{"max_length": 3}, {"max_length_bytes": 1000}, {"max_length": 4, "max_length_bytes": 2000}]
+)
 
 
 class Deaths(RuleBasedStateMachine):
@@ -458,8 +503,12 @@ class Deaths(RuleBasedStateMachine):
     @initialize(
         segment_bytes=st.sampled_from([2000, 100_000]),
         memory_bytes=st.sampled_from([2000, 1 << 30]),
+        limit=LIMITS,
+        priorities=st.sampled_from([{}, {"max_priority": 2}]),
     )
-    def start(self, segment_bytes: int, memory_bytes: int) -> None:
+    def start(
+        self, segment_bytes: int, memory_bytes: int, limit: dict[str, int], priorities: dict[str, int]
+    ) -> None:
         self.broker = DurableBroker(segment_bytes=segment_bytes, memory_bytes=memory_bytes)
         peer = self.broker.connect()
         declare(peer, "dead")
@@ -468,8 +517,13 @@ class Deaths(RuleBasedStateMachine):
             dead_letter_exchange="",
             dead_letter_routing_key="dead",
             message_ttl=int(TTL_S * 1000),
-            max_length=MAX_LENGTH,
+            **limit,
+            **priorities,
         )
+        self.limit = limit
+        self.has_priorities = bool(priorities)
+        self.sizes: dict[int, int] = {}
+        self.priorities: dict[int, int] = {}
         self.number = 0
         self.now_s = 0.0
         self.deadlines_s: dict[int, float] = {}
@@ -491,19 +545,39 @@ class Deaths(RuleBasedStateMachine):
             self.dead.append(self.ready.pop(0))
 
     def keep_limit(self) -> None:
-        while len(self.ready) > MAX_LENGTH:
+        while self.ready and self.is_too_much():
             self.dead.append(self.ready.pop(0))
+
+    def is_too_much(self) -> bool:
+        size = sum(self.sizes[number] for number in self.ready)
+        return len(self.ready) > self.limit.get("max_length", 1000) or size > self.limit.get(
+            "max_length_bytes", 1_000_000
+        )
+
+    def in_order(self, numbers: list[int]) -> list[int]:
+        return sorted(numbers, key=lambda number: (-self.priorities[number], number))
 
     # What happens
 
-    @rule(count=st.integers(1, 4), size=st.sampled_from([10, 10, 900]))
-    def publish(self, count: int, size: int) -> None:
+    @rule(
+        count=st.integers(1, 4),
+        size=st.sampled_from([10, 10, 900]),
+        priority=st.integers(0, 3),
+        own_ttl_ms=st.sampled_from([None, None, 200, 5000]),
+    )
+    def publish(self, count: int, size: int, priority: int, own_ttl_ms: int | None) -> None:
         for _ in range(count):
             self.number += 1
-            publish(self.peer, f"{self.number}:".ljust(size, "x"))
-            self.deadlines_s[self.number] = self.now_s + TTL_S
-            self.ready.append(self.number)
+            expiration = None if own_ttl_ms is None else str(own_ttl_ms)
+            body = f"{self.number}:".ljust(size, "x")
+            publish(self.peer, body, priority=priority, expiration=expiration)
+            ttl_s = TTL_S if own_ttl_ms is None else min(TTL_S, own_ttl_ms / 1000)
+            self.deadlines_s[self.number] = self.now_s + ttl_s
+            self.sizes[self.number] = size
+            self.priorities[self.number] = min(priority, 2) if self.has_priorities else 0
+            self.ready = self.in_order([*self.ready, self.number])
             self.keep_limit()
+            self.expire()
 
     @precondition(lambda self: self.ready)
     @rule()
@@ -526,9 +600,10 @@ class Deaths(RuleBasedStateMachine):
         if outcome == "reject":
             self.dead.append(number)
         else:
-            self.ready = sorted([*self.ready, number])
+            self.ready = self.in_order([*self.ready, number])
             self.expire()
             self.keep_limit()
+            self.expire()
 
     @precondition(lambda self: self.held)
     @rule()
@@ -546,7 +621,7 @@ class Deaths(RuleBasedStateMachine):
     @rule()
     def flush(self) -> None:
         self.broker.flush()
-        self.on_disk = (sorted([*self.ready, *self.held.values()]), list(self.dead))
+        self.on_disk = (self.in_order([*self.ready, *self.held.values()]), list(self.dead))
 
     @rule(seed=MANY, end=st.sampled_from(["kill", "power", "power"]))
     def crash(self, seed: int, end: str) -> None:
@@ -555,9 +630,10 @@ class Deaths(RuleBasedStateMachine):
 
     @rule()
     def restart(self) -> None:
-        self.ready = sorted([*self.ready, *self.held.values()])
+        self.ready = self.in_order([*self.ready, *self.held.values()])
         self.expire()
         self.keep_limit()
+        self.expire()
         self.on_disk = (self.ready, self.dead)
         self.broker = self.broker.restart()
         self.go_on()

@@ -8,6 +8,7 @@ from pamqp import commands
 from amqpd.broker.queues.stream import StreamQueue
 from amqpd.broker.queues.stream_log import StreamLog
 from amqpd.message import Message
+from amqpd.store.journal import AHEAD_BYTES
 from amqpd.store.paged import PagedMessages
 from amqpd.store.records import read_message
 from amqpd.testing import DurableBroker, MemoryBroker, Peer
@@ -241,3 +242,66 @@ def test_a_streams_log_has_at_every_offset_what_was_put_there(kind: str, steps: 
         model.step(action, value)
     model.log.drop()
     assert model.storage.budget.resident_bytes == 0
+
+
+# Publishers
+
+
+def test_a_publisher_far_ahead_of_the_disk_waits_also_with_messages_that_are_not_persistent():
+    broker = DurableBroker()
+    peer, stream = stream_in(broker)
+    broker.flushes = False
+    peer.publish(1, "", "s", b"first")
+    group = broker.journal.form_group()
+    assert group is not None
+    megabytes = AHEAD_BYTES >> 20
+    for _ in range(megabytes + 2):
+        peer.publish(1, "", "s", bytes(1 << 20))
+    assert peer.transport.blocked
+    group.write()
+    broker.journal.wrote(group)
+    broker.flush()
+    assert not peer.transport.blocked
+    assert stream.ready() == megabytes + 3
+
+
+def test_a_commit_is_answered_when_the_stream_has_the_messages():
+    broker = DurableBroker()
+    peer, stream = stream_in(broker)
+    peer.call(1, commands.Tx.Select())
+    peer.publish(1, "", "s", b"a")
+    assert stream.ready() == 0
+    broker.flushes = False
+    peer.send(1, commands.Tx.Commit())
+    assert peer.methods(1) == []
+    broker.flush()
+    assert [type(each) for each in peer.methods(1)] == [commands.Tx.CommitOk]
+    assert stream.ready() == 1
+
+
+def test_a_confirm_of_a_message_for_a_stream_and_a_queue_waits_for_the_disk():
+    broker = DurableBroker()
+    peer, _stream = stream_in(broker)
+    peer.call(1, commands.Queue.Declare(queue="q", durable=True))
+    for queue in ("s", "q"):
+        peer.call(1, commands.Queue.Bind(queue=queue, exchange="amq.fanout"))
+    peer.call(1, commands.Confirm.Select())
+    broker.flushes = False
+    peer.publish(1, "amq.fanout", "", b"a")
+    assert peer.methods(1) == []
+    broker.flush()
+    assert [type(each) for each in peer.methods(1)] == [commands.Basic.Ack]
+
+
+def test_what_the_log_can_not_have_is_not_confirmed():
+    broker = DurableBroker()
+    peer, _stream = stream_in(broker)
+    peer.call(1, commands.Confirm.Select())
+    broker.flushes = False
+    peer.publish(1, "", "s", b"a")
+    group = broker.journal.form_group()
+    assert group is not None
+    broker.journal.fail(group, OSError(5, "it broke"))
+    peer.publish(1, "", "s", b"b")
+    broker.flush()
+    assert [type(each) for each in peer.methods(1)] == [commands.Basic.Nack, commands.Basic.Nack]

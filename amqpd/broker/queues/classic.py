@@ -23,14 +23,15 @@ from amqpd.broker.queues.queue import (
 )
 from amqpd.broker.queues.rules import DROP_HEAD, REJECT_PUBLISH_DLX, PolicyDefinition
 from amqpd.broker.unacked import Delivery
+from amqpd.clock import Timer
 from amqpd.errors import ResourceError
 from amqpd.message import EXPIRES, NOT_LOGGED, Message
 from amqpd.store.api import CannotRead
 from amqpd.store.queue_index import QueueIndex
 from amqpd.wire.fields import Table
 
-EXPIRED_AT_ONCE: Final = 1000
-"""More messages that expire together go in several turns, so that nobody else has to wait for long."""
+DEAD_AT_ONCE: Final = 1000
+"""More messages that die together go in several turns, so that nobody else has to wait for long."""
 
 
 class ClassicQueue(Queue):
@@ -54,6 +55,7 @@ class ClassicQueue(Queue):
         self._is_plain = False
         """Whether nothing has a say when a message arrives that does not expire by itself."""
         self.expiry = Expiry(host.timers, self._drop_some_expired)
+        self._limit_timer: Timer | None = None
         self._follow_rules()
 
     def _make_backlog(self) -> Backlog:
@@ -148,16 +150,22 @@ class ClassicQueue(Queue):
             # Nobody waits for it, and nobody hears of its death (RabbitMQ 3.10, observed).
             return TAKEN
         backlog.append(message)
-        self._keep_limit()
-        self._watch_first()
+        if self._limited:
+            self._keep_limit()
+        if expiry.is_active and (backlog.count == 1 or not self._stands_last()):
+            self._watch_first()
         return BEHIND if backlog.count > RUNS_AHEAD_MESSAGES and len(self.consumers) > 0 else TAKEN
 
     def _would_overflow(self, message: Message) -> bool:
         rules = self.rules
         if 0 <= rules.max_length <= self._backlog.count:
             return True
-        size = self._backlog.body_bytes() + message.body_size
-        return 0 <= rules.max_length_bytes < size
+        max_bytes = rules.max_length_bytes
+        return max_bytes >= 0 and self._backlog.body_bytes() + message.body_size > max_bytes
+
+    def _stands_last(self) -> bool:
+        """Whether what has come to a queue with others in it has left them as they were, and stands behind them."""
+        return not self._limited and self.rules.max_priority < 0
 
     # Messages go
 
@@ -261,6 +269,8 @@ class ClassicQueue(Queue):
     def drop(self) -> None:
         super().drop()
         self.expiry.stop()
+        if self._limit_timer is not None:
+            self._limit_timer.cancel()
         self._backlog.drop()
 
     # Messages die
@@ -293,18 +303,32 @@ class ClassicQueue(Queue):
         max_length = self.rules.max_length
         max_bytes = self.rules.max_length_bytes
         backlog = self._backlog
+        dropped: i64 = 0
         try:
             while backlog.count and (
                 0 <= max_length < backlog.count or (max_bytes >= 0 and backlog.body_bytes() > max_bytes)
             ):
+                if dropped == DEAD_AT_ONCE:
+                    self._keep_limit_soon()
+                    return
+                dropped += 1
                 self._drop_first(MAXLEN)
         except CannotRead as error:
             self._stop_delivering(error)
 
+    def _keep_limit_soon(self) -> None:
+        """A limit that came later has left too much for one turn."""
+        if self._limit_timer is None:
+            self._limit_timer = self._host.timers.after(0.0, self._keep_limit_further)
+
+    def _keep_limit_further(self) -> None:
+        self._limit_timer = None
+        self._follow_rules_anew()
+
     def _drop_expired(self, now_ms: i64) -> bool:
         """Drop some messages at the front that have expired; True if there may be more. Raises CannotRead."""
         backlog = self._backlog
-        for _ in range(EXPIRED_AT_ONCE):
+        for _ in range(DEAD_AT_ONCE):
             if not backlog.count:
                 return False
             deadline_ms = self.expiry.deadline_ms(backlog.first())

@@ -28,9 +28,11 @@ REASONS: Final = (REJECTED, EXPIRED, DELIVERY_LIMIT)
 class Letter:
     """A dead message on its way, and who has taken it."""
 
-    def __init__(self, message: Message, reason: str) -> None:
+    def __init__(self, message: Message, reason: str, died_s: i64) -> None:
         self.message = message
         self.reason = reason
+        self.died_s = died_s
+        """When it was first offered, in seconds since 1970."""
         self.taken: dict[str, None] = {}
         """The queues that have it."""
         self.refused_s = -1.0
@@ -121,14 +123,16 @@ class LetterBox:
 
     def _offer_first(self) -> None:
         message = self._waiting.take()
-        letter = Letter(message, REASONS[self._waiting.number])
+        letter = Letter(message, REASONS[self._waiting.number], int(self._timers.clock.unix_s()))
         position = int(self._waiting.position)
         self._under_way[position] = letter
         self._under_way_bytes += message.body_size
         self._offer(position, letter)
 
     def _offer(self, position: i64, letter: Letter) -> None:
-        outcome = self._host.offer_dead_letter(self._queue, letter.message, letter.reason, letter.taken)
+        outcome = self._host.offer_dead_letter(
+            self._queue, letter.message, letter.reason, letter.died_s, letter.taken
+        )
         if outcome == REFUSED:
             letter.refused_s = self._timers.clock.monotonic_s()
         elif outcome == TAKEN:

@@ -8,7 +8,7 @@ from mypy_extensions import i64, mypyc_attr
 
 from amqpd.broker.binding import Destination
 from amqpd.broker.consumer import Consumer, ConsumerRing
-from amqpd.broker.queues.rules import PolicyDefinition, QueueRules, queue_rules
+from amqpd.broker.queues.rules import CLASSIC, PolicyDefinition, QueueRules, queue_rules
 from amqpd.broker.unacked import Delivery
 from amqpd.clock import Timer, Timers
 from amqpd.errors import AccessRefused, ResourceLocked
@@ -22,6 +22,9 @@ RUNS_AHEAD_MESSAGES: Final = 2000
 
 CAUGHT_UP_MESSAGES: Final = 1000
 """When consumers are no further behind than this, publishers that wait go on."""
+
+LEFT_MAX: Final = 16
+"""So many consumers that have left may wait for their turn in vain, besides one for each that is there."""
 
 TAKEN: Final = 0
 """What `publish` returns: the message is in the queue, or with a consumer. Further bits say more."""
@@ -68,8 +71,10 @@ class QueueHost:
         """Send what died in a queue to the queue's dead letter exchange; False if no queue took it."""
         raise NotImplementedError
 
-    def offer_dead_letter(self, queue: Queue, message: Message, reason: str, taken: dict[str, None]) -> i64:
-        """Offer what died in a queue to those that have not taken it: TAKEN if all have now, REFUSED, or NOWHERE.
+    def offer_dead_letter(
+        self, queue: Queue, message: Message, reason: str, time_s: i64, taken: dict[str, None]
+    ) -> i64:
+        """Offer what died in a queue at a time to those that have not taken it: TAKEN if all have now, REFUSED, or NOWHERE.
 
         `taken` are the names of those that have.
         """
@@ -115,6 +120,8 @@ class Queue(Destination):
         self.consumers: dict[Consumer, None] = {}
         self.active_consumer: Consumer | None = None
         """Who gets everything, if only one may be active at a time (x-single-active-consumer)."""
+        self._predecessors: dict[Consumer, None] = {}
+        """Who was active and has left something unsettled: if it comes back, it comes before what is ready."""
         self.unacked: i64 = 0
         self.deleted = False
         self.logged = durable and host.storage.journal is not None
@@ -122,6 +129,8 @@ class Queue(Destination):
         self._host = host
         self._storage = host.storage
         self._ring = ConsumerRing()
+        self._left: i64 = 0
+        """How many consumers have left that may still be in the ring."""
         self._waiting: dict[Publisher, None] = {}
         self._last_used_s = 0.0
         self._unused_timer: Timer | None = None
@@ -252,15 +261,37 @@ class Queue(Destination):
     def let_go(self, consumer: Consumer) -> None:
         """The same, but whoever takes over gets nothing before what this one has not settled may be back."""
         consumer.cancelled = True
+        consumer.in_ring = False
         if consumer not in self.consumers:
             return
         del self.consumers[consumer]
+        self._left += 1
+        if self._left > len(self.consumers) + LEFT_MAX:
+            self._renew_ring()
         if not self.consumers:
             self.touch()
         if consumer is self.active_consumer:
             self.active_consumer = self._next_active()
-            if self.active_consumer is not None:
+            if consumer.unacked and self.ready() and self.queue_type == CLASSIC:
+                self._predecessors[consumer] = None
+            elif self.active_consumer is not None and not self._predecessors:
                 self._ring.add(self.active_consumer)
+
+    def _renew_ring(self) -> None:
+        """Who has left goes when it is its turn, and where nothing comes, there are no turns."""
+        self._left = 0
+        self._ring = ConsumerRing()
+        for consumer in self.consumers:
+            if consumer.in_ring:
+                consumer.in_ring = False
+                self._ring.add(consumer)
+
+    def left_settled(self, consumer: Consumer) -> None:
+        """Something was settled of what a consumer that has left still had: if it is all, its successor may begin."""
+        if consumer in self._predecessors and not consumer.unacked:
+            del self._predecessors[consumer]
+            if self.active_consumer is not None and not self.deleted:
+                self.consumer_ready(self.active_consumer)
 
     def _next_active(self) -> Consumer | None:
         """Who takes over: of those with the highest priority, the one that has waited longest."""
@@ -278,7 +309,7 @@ class Queue(Destination):
 
     def consumer_ready(self, consumer: Consumer) -> None:
         """A consumer may have credit (again)."""
-        if self.active_consumer is None or consumer is self.active_consumer:
+        if self.active_consumer is None or (consumer is self.active_consumer and not self._predecessors):
             self._ring.add(consumer)
             self.pump()
 

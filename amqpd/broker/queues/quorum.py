@@ -169,6 +169,14 @@ class QuorumQueue(ClassicQueue):
         """
         return len(self.consumers) + len(self._got) + sum(1 for leaver in self._leavers if leaver.unacked)
 
+    def _end_unused(self) -> None:
+        """It was not used for a while, unless somebody has still a message of it (RabbitMQ 3.10, observed)."""
+        if self.consumer_count() > len(self.consumers):
+            self._unused_timer = None
+            self.touch()
+        else:
+            super()._end_unused()
+
     def _next_active(self) -> Consumer | None:
         """Who takes over: the one that has waited longest, whatever the priorities (RabbitMQ 3.10, observed)."""
         for consumer in self.consumers:
@@ -188,12 +196,9 @@ class QuorumQueue(ClassicQueue):
     def _take_in(self, message: Message) -> i64:
         if self.logged and not message.flags & PERSISTENT:
             message = own_copy(message)
-        if message.flags & EXPIRES or self.expiry.ttl_ms >= 0:
-            if message.log_position == TO_BE_LOGGED:
-                # What expires now may come between, where the log wants queues that share a message side by side.
-                message = own_copy(message)
-            self._drop_some_expired()
-            self.expiry.note_arrival(message)
+        expiry = self.expiry
+        if message.flags & EXPIRES or expiry.ttl_ms >= 0 or expiry.changes:
+            expiry.note_arrival(message)
         backlog = self._counted
         outcome: i64 = LOGGED if self.logged else TAKEN
         if not backlog.count:
@@ -204,7 +209,7 @@ class QuorumQueue(ClassicQueue):
         backlog.append(message)
         if self._limited:
             self._keep_limit()
-        if self.expiry.is_active:
+        if expiry.is_active and (backlog.count == 1 or self._limited):
             self._watch_first()
         return (
             outcome | BEHIND if backlog.count > RUNS_AHEAD_MESSAGES and len(self.consumers) > 0 else outcome
@@ -260,8 +265,9 @@ class QuorumQueue(ClassicQueue):
         return shown
 
     def _original(self, message: Message, position: i64) -> Message:
-        if self._got:
-            self._got.pop(position, None)
+        if self._got and position in self._got:
+            del self._got[position]
+            self.touch()
         return self._originals.pop(position, message) if self._originals else message
 
     def forget(self, message: Message, position: i64) -> None:
@@ -317,6 +323,10 @@ class QuorumQueue(ClassicQueue):
             self._bury(message, REJECTED)
             self._counted.forget(message, delivery.position)
         self._follow_limit()
+
+    def dead_letter_count(self) -> int:
+        """How many dead letters wait for somebody to take them; they are neither ready nor unacknowledged."""
+        return int(self._letters.count())
 
     def _bury(self, message: Message, reason: str) -> None:
         if self._keeps_letters() and reason != MAXLEN:

@@ -203,6 +203,7 @@ class StreamQueue(Queue):
             self._stop_reader(consumer, error)
             return
         self._readers[consumer] = StreamReader(consumer, offset, filter_of(consumer.arguments))
+        consumer.can_return = False
         super().add_consumer(consumer)
 
     def _first_offset(self, field: Field | None) -> i64:

@@ -9,6 +9,7 @@ segments of the log on disk have nothing to do with these.
 
 from __future__ import annotations
 
+from collections import deque
 from typing import Final, final
 
 from mypy_extensions import i64
@@ -26,25 +27,28 @@ class Retention:
     """The segments of one stream: where each begins, and how large it is."""
 
     def __init__(self) -> None:
-        self._starts: list[int] = []
-        self._sizes: list[int] = []
+        self._starts: deque[int] = deque()
+        self._sizes: deque[int] = deque()
+        """Of all but the last."""
+        self._total_bytes: i64 = 0
+        """The sum of these sizes."""
         self._last_bytes: i64 = 0
-        """The size of the last one, which is not in `_sizes`."""
 
     def add(self, offset: i64, size: i64, rules: QueueRules) -> bool:
-        """A message is added; True if a segment is complete with those before it."""
+        """A message is added; True if it begins a segment, and there were others before."""
         segment_bytes = rules.max_segment_bytes
         if segment_bytes < 0:
             segment_bytes = DEFAULT_SEGMENT_BYTES
         if self._starts and self._last_bytes < segment_bytes:
             self._last_bytes += size
             return False
-        is_complete = len(self._starts) > 0
-        if is_complete:
+        is_first = not self._starts
+        if not is_first:
             self._sizes.append(int(self._last_bytes))
+            self._total_bytes += self._last_bytes
         self._starts.append(int(offset))
         self._last_bytes = size
-        return is_complete
+        return not is_first
 
     def restore(self, log: StreamLog, rules: QueueRules) -> None:
         """Divide what a stream has after a start."""
@@ -62,30 +66,19 @@ class Retention:
 
         Where the last segment `has_begun` just now, it counts as empty. Raises CannotRead.
         """
-        count: i64 = 0
         if rules.max_length_bytes >= 0:
             last_bytes: i64 = 0 if has_begun else self._last_bytes
-            count = self._too_large(rules.max_length_bytes - last_bytes)
+            while self._sizes and self._total_bytes + last_bytes > rules.max_length_bytes:
+                self._forget_first()
         if rules.max_age_ms >= 0:
-            count = self._too_old(count, log, now_ms - rules.max_age_ms)
-        if count:
-            del self._starts[:count]
-            del self._sizes[:count]
+            while self._sizes and self._first_is_older(log, now_ms - rules.max_age_ms):
+                self._forget_first()
         return self._starts[0] if self._starts else log.first()
 
-    def _too_large(self, left: i64) -> i64:
-        """How many segments must go, so that the others before the last have no more than this."""
-        count: i64 = len(self._sizes)
-        while count and self._sizes[count - 1] <= left:
-            left -= self._sizes[count - 1]
-            count -= 1
-        return count
+    def _first_is_older(self, log: StreamLog, moment_ms: i64) -> bool:
+        last: i64 = self._starts[1] - 1
+        return last < log.committed and log.arrived_ms(last) < moment_ms
 
-    def _too_old(self, count: i64, log: StreamLog, oldest_ms: i64) -> i64:
-        """How many must go, `count` of them anyway, so that the others have ended since then."""
-        while count < len(self._sizes):
-            last: i64 = self._starts[count + 1] - 1
-            if last >= log.committed or log.arrived_ms(last) >= oldest_ms:
-                break
-            count += 1
-        return count
+    def _forget_first(self) -> None:
+        self._starts.popleft()
+        self._total_bytes -= self._sizes.popleft()

@@ -1,0 +1,112 @@
+"""All that configures a broker, put together: defaults, files, environment, command line; the later one wins."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from amqpd.config import rabbitmq_environment
+from amqpd.config.conf_files import configuration_files, neighbours, read_entries
+from amqpd.config.conf_format import InvalidConfiguration
+from amqpd.config.environment import CONFIG, from_environment
+from amqpd.config.keys import read_keys
+from amqpd.config.rabbitmq_keys import WARNING, Group
+from amqpd.config.settings import InvalidSetting, Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """Something for the log at start: keys, variables or files without effect, by the reason why."""
+
+    level: str
+    sentence: str
+    reason: str
+    names: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Configuration:
+    """The settings, the files they were read from, and what in those had no effect."""
+
+    settings: Settings
+    files: tuple[Path, ...] = ()
+    notices: tuple[Notice, ...] = ()
+
+
+def named_file(option: str | None, environment: Mapping[str, str]) -> Path | None:
+    """The configuration file: what --config says, or else AMQPD_CONFIG, or RABBITMQ_CONFIG_FILE."""
+    written = option or environment.get(CONFIG) or environment.get(rabbitmq_environment.CONFIG_FILE)
+    return Path(written) if written else None
+
+
+def read_configuration(
+    file: Path | None, environment: Mapping[str, str], command_line: Mapping[str, object]
+) -> Configuration:
+    """Read everything. Raises InvalidConfiguration with all mistakes, of which none has changed anything."""
+    rabbitmq_environment.refuse_deprecated(environment)
+    try:
+        below = rabbitmq_environment.below_files(environment)
+        above = (
+            rabbitmq_environment.above_files(environment),
+            from_environment(environment),
+            dict(command_line),
+        )
+    except InvalidSetting as invalid:
+        raise InvalidConfiguration([str(invalid)]) from None
+    from_files = FromFiles() if file is None else read_files(file, environment)
+    try:
+        settings = Settings(**merged(below, from_files.values, *above))
+    except InvalidSetting as invalid:
+        raise InvalidConfiguration([str(invalid)]) from None
+    notices = (*from_files.notices, *_notices_of(environment))
+    return Configuration(settings, from_files.files, notices)
+
+
+@dataclass(frozen=True, slots=True)
+class FromFiles:
+    """What configuration files say."""
+
+    values: Mapping[str, object] = field(default_factory=dict)
+    files: tuple[Path, ...] = ()
+    notices: tuple[Notice, ...] = ()
+
+
+def read_files(file: Path, environment: Mapping[str, str]) -> FromFiles:
+    """Read a configuration file and those that go with it. Raises InvalidConfiguration with all mistakes."""
+    files = configuration_files(file, environment.get(rabbitmq_environment.CONFIG_FILES) or None)
+    values, without_effect, mistakes = read_keys(read_entries(files, environment))
+    if mistakes:
+        raise InvalidConfiguration(mistakes)
+    return FromFiles(values, tuple(files), (*_notices(without_effect), *_notices_beside(files[0])))
+
+
+def merged(*layers: Mapping[str, object]) -> dict[str, Any]:
+    """The values of all layers; a later one wins over those before."""
+    values: dict[str, object] = {}
+    for layer in layers:
+        if "data_dir" in layer:
+            # Whoever asks for a directory wants it written to, whatever a layer below says.
+            values.pop("in_memory", None)
+        if "host" in layer or "port" in layer:
+            values.pop("listeners", None)
+        values |= layer
+    return values
+
+
+def _notices(without_effect: Mapping[Group, list[str]]) -> list[Notice]:
+    return [
+        Notice(group.level, "configuration keys without effect", group.reason, tuple(keys))
+        for group, keys in without_effect.items()
+    ]
+
+
+def _notices_of(environment: Mapping[str, str]) -> list[Notice]:
+    names = rabbitmq_environment.without_effect(environment)
+    reason = "amqpd has nothing like it"
+    return [Notice(WARNING, "environment variables without effect", reason, tuple(names))] if names else []
+
+
+def _notices_beside(file: Path) -> list[Notice]:
+    names = [str(path) for path in neighbours(file)]
+    reason = "only the format of rabbitmq.conf is read"
+    return [Notice(WARNING, "configuration files without effect", reason, tuple(names))] if names else []

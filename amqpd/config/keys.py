@@ -1,0 +1,266 @@
+"""What each key of a configuration file sets: RabbitMQ's own, and amqpd's, which begin with `amqpd.`"""
+
+import ipaddress
+import re
+from collections.abc import Callable, Mapping
+
+from amqpd.config.conf_format import Entry
+from amqpd.config.environment import nearest
+from amqpd.config.rabbitmq_keys import AS_IT_IS, NOT_HONOURED, Group
+from amqpd.config.settings import (
+    SETTINGS,
+    InvalidSetting,
+    Listeners,
+    Watermark,
+    read_listener,
+    read_setting,
+)
+
+EVERYWHERE = ("0.0.0.0", "::")
+"""Where RabbitMQ listens if it is told a port only."""
+NO_TIMEOUT_S = 86400
+CUTTLEFISH_UNITS = {"KB": 1024, "kb": 1024, "MB": 1024**2, "mb": 1024**2, "GB": 1024**3, "gb": 1024**3}
+"""Of the few sizes that RabbitMQ's configuration reads itself: frame_max = 128KB is 131072."""
+LOG_LEVELS = {
+    "notice": "warning",
+    "critical": "error",
+    "alert": "error",
+    "emergency": "error",
+    "none": "error",
+}
+"""RabbitMQ's levels that amqpd has no lines of, with the next one."""
+SIZE_AND_FRACTION = ("absolute", "relative")
+
+
+class Reading:
+    """What the keys read so far make of the settings; `finish` says it."""
+
+    def __init__(self) -> None:
+        self.values: dict[str, object] = {}
+        self.listeners: list[tuple[tuple[str, ...], int]] = []
+        self.listens_nowhere = False
+        self.flags: dict[str, dict[str, bool]] = {}
+        self.without: set[str] = set()
+        self.log_level_of: dict[str, str] = {}
+        self.watermarks: dict[tuple[str, str], Watermark] = {}
+
+    def finish(self) -> dict[str, object]:
+        """The settings by their names."""
+        self._finish_listeners()
+        for name, flags in self.flags.items():
+            self.values[name] = tuple(each for each, is_set in flags.items() if is_set)
+        for name in self.without:
+            self.values[name] = ()
+        for levels in (self.log_level_of.get("default"), self.log_level_of.get("console")):
+            if levels is not None:
+                self.values["log_level"] = levels
+        # With both, RabbitMQ 3.10 takes the relative one.
+        for kind in SIZE_AND_FRACTION:
+            for (name, of_kind), watermark in self.watermarks.items():
+                if of_kind == kind:
+                    self.values[name] = watermark
+        return self.values
+
+    def _finish_listeners(self) -> None:
+        if self.listens_nowhere:
+            self.values["listeners"] = Listeners(())
+        elif len({port for _, port in self.listeners}) == 1:
+            # So that --port can still move all of them.
+            self.values["host"] = tuple(host for hosts, _ in self.listeners for host in hosts)
+            self.values["port"] = self.listeners[0][1]
+        elif self.listeners:
+            addresses = [(host, port) for hosts, port in self.listeners for host in hosts]
+            self.values["listeners"] = Listeners(tuple(addresses))
+
+
+Handler = Callable[[Reading, Entry], None]
+"""Takes one entry into the reading. Raises InvalidSetting if its value cannot be."""
+
+
+def _plain(name: str) -> Handler:
+    """A key whose value is read as that of the setting's option."""
+
+    def read(reading: Reading, entry: Entry) -> None:
+        reading.values[name] = read_setting(name, entry.value, entry.written_key())
+
+    return read
+
+
+def _refused(entry: Entry, reason: str) -> InvalidSetting:
+    return InvalidSetting(entry.written_key(), entry.value, reason)
+
+
+def _no_listener(reading: Reading, entry: Entry) -> None:
+    if entry.value != "none":
+        raise _refused(entry, "is not none; a port is set with listeners.tcp.default")
+    reading.listens_nowhere = True
+
+
+def _listener(reading: Reading, entry: Entry) -> None:
+    if re.fullmatch("[0-9]+", entry.value):
+        reading.listeners.append((EVERYWHERE, _port(entry)))
+        return
+    try:
+        host, port = read_listener(entry.value)
+        ipaddress.ip_address(host)
+    except ValueError:
+        raise _refused(
+            entry, "is neither a port nor an IP address with one, such as 127.0.0.1:5672"
+        ) from None
+    reading.listeners.append(((host,), port))
+
+
+def _port(entry: Entry) -> int:
+    port = read_setting("port", entry.value, entry.written_key())
+    assert isinstance(port, int)
+    return port
+
+
+def _flag(name: str) -> Handler:
+    """A key that ends in a name, and says whether the name is one of those of the setting."""
+
+    def read(reading: Reading, entry: Entry) -> None:
+        if entry.value not in ("true", "false"):
+            raise _refused(entry, "is neither true nor false")
+        reading.flags.setdefault(name, {})[entry.key[-1]] = entry.value == "true"
+
+    return read
+
+
+def _without(name: str) -> Handler:
+    def read(reading: Reading, entry: Entry) -> None:
+        if entry.value != "none":
+            raise _refused(entry, f"is not none; names are set like {entry.written_key()}.NAME = true")
+        reading.without.add(name)
+
+    return read
+
+
+def _watermark(name: str, kind: str) -> Handler:
+    def read(reading: Reading, entry: Entry) -> None:
+        text = entry.value
+        if kind == "relative" and re.fullmatch("[0-9]+", text):
+            text += ".0"
+        watermark = read_setting(name, text, entry.written_key())
+        assert isinstance(watermark, Watermark)
+        if (watermark.fraction is not None) != (kind == "relative"):
+            meant = "a fraction of the memory, such as 0.4" if kind == "relative" else "a size, such as 2GB"
+            raise _refused(entry, f"is not {meant}")
+        reading.watermarks[name, kind] = watermark
+
+    return read
+
+
+def _handshake_timeout(reading: Reading, entry: Entry) -> None:
+    """In milliseconds, as RabbitMQ's; we count in seconds, and give no less than was asked for."""
+    name = "handshake_timeout_s"
+    if entry.value == "infinity":
+        reading.values[name] = NO_TIMEOUT_S
+        return
+    if not re.fullmatch("[0-9]{1,18}", entry.value):
+        raise _refused(entry, "is not a whole number of milliseconds")
+    timeout_s = -(-int(entry.value) // 1000)
+    if not 1 <= timeout_s <= NO_TIMEOUT_S:
+        raise _refused(entry, f"is not between 1 and {NO_TIMEOUT_S * 1000}")
+    reading.values[name] = timeout_s
+
+
+def _frame_max(reading: Reading, entry: Entry) -> None:
+    text = entry.value
+    number, unit = text[:-2], text[-2:]
+    if re.fullmatch("[0-9]{1,18}", number) and unit in CUTTLEFISH_UNITS:
+        text = str(int(number) * CUTTLEFISH_UNITS[unit])
+    reading.values["frame_max_bytes"] = read_setting("frame_max_bytes", text, entry.written_key())
+
+
+def _log_level(of: str) -> Handler:
+    def read(reading: Reading, entry: Entry) -> None:
+        level = LOG_LEVELS.get(entry.value, entry.value)
+        read_setting("log_level", level, entry.written_key())
+        reading.log_level_of[of] = level
+
+    return read
+
+
+OWN_WAY: dict[str, Handler] = {
+    "listeners.tcp": _no_listener,
+    "listeners.tcp.*": _listener,
+    "loopback_users": _without("loopback_users"),
+    "loopback_users.*": _flag("loopback_users"),
+    "default_user_tags.*": _flag("default_user_tags"),
+    "vm_memory_high_watermark.absolute": _watermark("vm_memory_high_watermark", "absolute"),
+    "vm_memory_high_watermark.relative": _watermark("vm_memory_high_watermark", "relative"),
+    "disk_free_limit.absolute": _watermark("disk_free_limit", "absolute"),
+    "disk_free_limit.relative": _watermark("disk_free_limit", "relative"),
+    "handshake_timeout": _handshake_timeout,
+    "frame_max": _frame_max,
+    "log.console.level": _log_level("console"),
+    "log.default.level": _log_level("default"),
+    # RabbitMQ 4.3 has a second name for these.
+    "max_connections": _plain("connection_max"),
+    "max_channels_per_connection": _plain("channel_max"),
+}
+"""Keys that are not read as the setting's option is."""
+
+NOT_KEYS = {
+    "host",
+    "port",
+    "listeners",
+    "loopback_users",
+    "default_user_tags",
+    "vm_memory_high_watermark",
+    "disk_free_limit",
+}
+"""Settings that have no key of their own in a file: several of OWN_WAY make them."""
+
+KEYS: dict[str, Handler] = {
+    **{each.metadata["key"]: _plain(name) for name, each in SETTINGS.items() if name not in NOT_KEYS},
+    **OWN_WAY,
+}
+"""Every key that is honoured; a star stands for a name that users choose."""
+
+KNOWN = {pattern.replace("*", "NAME"): pattern for pattern in (*KEYS, *NOT_HONOURED)}
+"""Every key of RabbitMQ and amqpd, as it is written down for people."""
+
+
+MOST_WORDS = max(pattern.count(".") + 1 for pattern in KNOWN)
+
+
+def pattern_of(key: tuple[str, ...], known: Mapping[str, object]) -> str | None:
+    """The known key that this is, as it stands in the table; None if it is none."""
+    return next((pattern for pattern in _patterns(key) if pattern in known), None)
+
+
+def _patterns(key: tuple[str, ...]) -> list[str]:
+    """The key itself, then with stars for more and more of its words, all but the first."""
+    if len(key) > MOST_WORDS:
+        return []
+    patterns = [key[0]]
+    for word in key[1:]:
+        patterns = [f"{pattern}.{each}" for pattern in patterns for each in (word, "*")]
+    return sorted(patterns, key=lambda pattern: pattern.count("*"))
+
+
+def read_keys(entries: list[Entry]) -> tuple[dict[str, object], dict[Group, list[str]], list[str]]:
+    """What entries set, keys without effect by their reason, and mistakes, each with its place."""
+    reading = Reading()
+    without_effect: dict[Group, list[str]] = {}
+    mistakes: list[str] = []
+    for entry in entries:
+        key = pattern_of(entry.key, KEYS)
+        other = pattern_of(entry.key, NOT_HONOURED)
+        if key is not None:
+            try:
+                KEYS[key](reading, entry)
+            except InvalidSetting as invalid:
+                mistakes.append(f"{entry.place}: {invalid}")
+        elif other is None:
+            mistakes.append(f"{entry.place}: {entry.written_key()}: there is no such key{like(entry)}")
+        elif entry.value not in AS_IT_IS.get(other, ()):
+            without_effect.setdefault(NOT_HONOURED[other], []).append(entry.written_key())
+    return reading.finish(), without_effect, mistakes
+
+
+def like(entry: Entry) -> str:
+    """`; did you mean X?` for the known key most like it, or nothing."""
+    return nearest(entry.written_key(), KNOWN)
