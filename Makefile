@@ -51,6 +51,10 @@ interop: .venv-compiled/installed
 	if [ -x interop/setup.sh ]; then interop/setup.sh; fi
 	$(COMPILED)/python -m pytest interop
 
+# The example of a configuration file, which a test compares with what the settings say.
+conf/amqpd.conf: amqpd/config/settings.py amqpd/config/example.py
+	$(DEV)/python -m amqpd.config.example > $@
+
 # A compiled broker is killed again and again under load; see crash/README.md.
 crash: .venv-compiled/installed
 	$(COMPILED)/python -m crash --rounds $(ROUNDS)

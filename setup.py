@@ -14,7 +14,7 @@ from pathlib import Path
 from setuptools import setup
 from setuptools.command.build_ext import build_ext
 
-CORE_FILES = ("errors.py", "clock.py", "events.py", "message.py")
+CORE_FILES = ("errors.py", "clock.py", "events.py", "message.py", "server/clock.py")
 # pip runs this file several times; only these commands need the core translated
 COMPILING_COMMANDS = {"bdist_wheel", "build", "build_ext", "install"}
 CORE_ROOMS = ("wire", "store", "auth", "broker", "protocol")

@@ -107,7 +107,7 @@ class Message:
 
     def with_header(self, header: bytes) -> Message:
         """The same message with another content header."""
-        return Message(self.address, header, self.body_size, b"", 0, self.body_pieces(), self.flags)
+        return self._remade(self.address, header, self.flags)
 
     def twin(self) -> Message:
         """The same message as an object of its own, of which the log may know something else."""
@@ -123,7 +123,15 @@ class Message:
 
     def republished(self, address: bytes, header: bytes) -> Message:
         """A new message with the same body, for another exchange or routing key, that does not expire by itself."""
-        return Message(address, header, self.body_size, b"", 0, self.body_pieces(), self.flags & ~EXPIRES)
+        return self._remade(address, header, self.flags & ~EXPIRES)
+
+    def _remade(self, address: bytes, header: bytes, flags: i64) -> Message:
+        """The same body under another address and header; what was framed stays so."""
+        if self.pieces is not None:
+            return Message(address, header, self.body_size, b"", 0, self.pieces, flags)
+        body_at: i64 = len(self.header) + FRAME_OVERHEAD
+        frames = frame(FRAME_HEADER, self._channel_id, header) + self._frames[body_at:]
+        return Message(address, header, self.body_size, frames, self._channel_id, None, flags)
 
     def framed(self, channel_id: i64) -> bytes:
         """Header and body frame for one channel; only for a message without `pieces`."""

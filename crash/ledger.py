@@ -224,6 +224,8 @@ class Entry:
             f"published in life {self.life}{' (transient)' if self.transient else ''}: entered {self.entered.value}, "
             f"left {self.left.value}, delivered {self.delivered.value}"
         )
+        if self.count_most:
+            line += f", came back {self.count} times, {self.count_least} to {self.count_most}"
         if self.touched:
             line += f", in life {self.touched} {self.place.value}"
         for word, transaction in (("published", self.arrival), ("acked", self.departure)):
@@ -295,7 +297,9 @@ class QueueLedger:
     def may_die(self, entry: Entry) -> bool:
         """Whether a message may have died without anybody having a hand in it."""
         limit = self.rules.delivery_limit
-        return self.rules.dies_by != "" and (limit is None or entry.count_most > limit)
+        # A broker that stops closes a consumer's connection, and what the consumer never got has come back once more.
+        unseen = 1 if self.attending else 0
+        return self.rules.dies_by != "" and (limit is None or entry.count_most + unseen > limit)
 
     def due(self, now_s: float) -> set[bytes]:
         """Headers of what was delayed, and has to be there now or soon."""
@@ -597,7 +601,8 @@ def _elsewhere(entry: Entry, life: int) -> Entry | None:
     heir, origin = entry.heir, entry.origin
     if heir is not None and heir.left is not CERTAIN and (heir.entered is CERTAIN or heir.touched == life):
         return heir
-    if origin is not None and origin.touched == life and origin.place is Place.HELD:
+    is_held = origin is not None and origin.touched == life and origin.place is Place.HELD
+    if is_held and entry.reason != DELIVERY_LIMIT:  # of that it dies when its consumer's connection is closed
         return origin
     return None
 

@@ -255,21 +255,6 @@ def test_a_dead_message_keeps_its_key_and_its_cc_if_the_queue_has_no_key_for_it(
         assert deaths_of(got)[0]["routing-keys"] == [queue, "copy"]
 
 
-def test_a_dead_message_goes_where_its_bcc_says_and_does_not_tell(
-    channel: BlockingChannel, names: Names
-) -> None:
-    exchange = names("dlx")
-    channel.exchange_declare(exchange, "direct")
-    queue = declare(channel, names, "queue", dead_letter_exchange=exchange)
-    blind = declare(channel, names, "blind")
-    channel.queue_bind(blind, exchange, "blind")
-    channel.basic_publish("", queue, b"", pika.BasicProperties(headers={"BCC": ["blind"]}))
-    reject_next(channel, queue)
-    got = take(channel, blind)
-    assert "BCC" not in headers_of(got)
-    assert deaths_of(got)[0]["routing-keys"] == [queue]
-
-
 def test_the_queues_key_takes_the_place_of_the_messages_key_and_of_cc(
     channel: BlockingChannel, names: Names, dead: str
 ) -> None:

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections import deque
-from typing import final
+from typing import Final, final
 
 from mypy_extensions import i64
 
-from amqpd.broker.dead_letter import died, has_cycled, routing_keys
+from amqpd.broker.dead_letter import FirstDeath, died, has_cycled, routing_keys
 from amqpd.broker.exchange import Exchange
 from amqpd.broker.queues.queue import NOWHERE, REFUSED, TAKEN, Queue
 from amqpd.broker.router import Router
 from amqpd.clock import Clock
+from amqpd.errors import ResourceError
 from amqpd.events import Events
 from amqpd.message import Message
+
+REMEMBERED_QUEUES_MAX: Final = 1000
 
 
 @final
@@ -37,6 +40,9 @@ class Burial:
         self._events = events
         self._waiting: deque[DeadLetter] = deque()
         self._is_busy = False
+        self._last = FirstDeath()
+        self._in_circles: set[str] = set()
+        """Queues that dead letters were dropped on their way to, and somebody was told of it."""
 
     def bury(self, queue: Queue, message: Message, reason: str) -> bool:
         """Publish what died in a queue; False if no queue took it.
@@ -48,7 +54,9 @@ class Burial:
         if exchange is None:
             return False
         time_s = int(self._clock.unix_s())
-        dead = died(message, queue.name, reason, time_s, exchange.name, rules.dead_letter_routing_key)
+        dead = died(
+            message, queue.name, reason, time_s, exchange.name, rules.dead_letter_routing_key, self._last
+        )
         letter = DeadLetter(exchange, dead, reason)
         if self._is_busy:
             self._waiting.append(letter)
@@ -67,12 +75,26 @@ class Burial:
         taken = False
         for queue in self._router.route(letter.exchange, routing_keys(message), message):
             if has_cycled(message, queue.name, letter.reason):
-                self._events.tell(
-                    "warning", "dead letter dropped: it went in a circle", {"queue": queue.name}
-                )
-            elif not queue.publish_dead(message) & REFUSED:
+                self._tell_of_circle(queue.name)
+            elif not self._hand(queue, message) & REFUSED:
                 taken = True
         return taken
+
+    def _hand(self, queue: Queue, message: Message) -> i64:
+        try:
+            return queue.publish_dead(message)
+        except ResourceError as error:
+            # Nobody is there to hear it but whoever reads the log.
+            self._events.tell("error", "dead letter lost", {"queue": queue.name, "error": error.explanation})
+            return REFUSED
+
+    def _tell_of_circle(self, queue: str) -> None:
+        """Once for each queue: there may be millions (RabbitMQ does the same)."""
+        if len(self._in_circles) >= REMEMBERED_QUEUES_MAX:
+            self._in_circles.clear()
+        if queue not in self._in_circles:
+            self._in_circles.add(queue)
+            self._events.tell("warning", "dead letters dropped: they went in a circle", {"queue": queue})
 
     def offer(self, queue: Queue, message: Message, reason: str, time_s: i64, taken: dict[str, None]) -> i64:
         """Publish what died in a queue to those that have not taken it: see QueueHost.offer_dead_letter."""

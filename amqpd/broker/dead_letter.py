@@ -5,7 +5,7 @@ reason; the entry of the last death stands first, and those behind it change the
 death of a message that has several (observed).
 """
 
-from typing import Final
+from typing import Final, final
 
 from librt.strings import read_i32_be
 from mypy_extensions import i64
@@ -48,16 +48,58 @@ _COUNT_BITS: Final = 64
 _SHORTSTR_MAX: Final = 255
 
 
+@final
+class FirstDeath:
+    """The headers of a message that had none before it died: many in a row die the same death."""
+
+    def __init__(self) -> None:
+        self.address = b""
+        self.queue = ""
+        self.reason = ""
+        self.time_s: i64 = -1
+        self.headers = b""
+        """As a table on the wire."""
+
+    def is_that_of(self, message: Message, queue: str, reason: str, time_s: i64) -> bool:
+        """Whether this message dies the same death."""
+        return (
+            self.time_s == time_s
+            and self.address == message.address
+            and self.queue == queue
+            and self.reason == reason
+        )
+
+    def take(self, message: Message, queue: str, reason: str, time_s: i64, headers: bytes) -> None:
+        """Remember another death."""
+        self.address = message.address
+        self.queue = queue
+        self.reason = reason
+        self.time_s = time_s
+        self.headers = headers
+
+
 def died(
-    message: Message, queue: str, reason: str, time_s: int, exchange: str, routing_key: str | None
+    message: Message,
+    queue: str,
+    reason: str,
+    time_s: int,
+    exchange: str,
+    routing_key: str | None,
+    last: FirstDeath | None = None,
 ) -> Message:
     """The message as it is published to the dead letter exchange `exchange` after its death in `queue`.
 
-    It keeps its own routing key and CC if `routing_key` is None. Its own expiration no longer counts.
+    It keeps its own routing key and CC if `routing_key` is None. Its own expiration no longer counts. `last`, if
+    there is one, is used where the same has happened before, and remembers this.
     """
     header = message.header
     flags: i64 = (i64(header[_FLAGS]) << 8) | i64(header[_FLAGS + 1])
     start: i64 = _headers_start(header, flags)
+    is_first = flags & (HEADERS | EXPIRATION) == 0
+    if is_first and last is not None and last.is_that_of(message, queue, reason, time_s):
+        new_flags = int((flags | HEADERS) & _ALL_FLAGS).to_bytes(2, "big")
+        properties = header[_PROPERTY_LIST:start] + last.headers + header[start:]
+        return _published(message, exchange, routing_key, header[:_FLAGS] + new_flags + properties)
     end: i64 = start
     headers: Table = {}
     if flags & HEADERS:
@@ -80,14 +122,12 @@ def died(
     headers = _with_death(headers, death)
     if routing_key is not None:
         headers.pop("CC", None)
-    new_flags = int((flags | HEADERS) & ~EXPIRATION & _ALL_FLAGS)
-    properties = header[_PROPERTY_LIST:start] + encode_table(headers) + rest
-    return _published(
-        message,
-        exchange,
-        message.routing_key() if routing_key is None else routing_key,
-        header[:_FLAGS] + new_flags.to_bytes(2, "big") + properties,
-    )
+    table = encode_table(headers)
+    if is_first and last is not None:
+        last.take(message, queue, reason, time_s, table)
+    new_flags = int((flags | HEADERS) & ~EXPIRATION & _ALL_FLAGS).to_bytes(2, "big")
+    properties = header[_PROPERTY_LIST:start] + table + rest
+    return _published(message, exchange, routing_key, header[:_FLAGS] + new_flags + properties)
 
 
 def routing_keys(message: Message) -> list[str]:
@@ -120,11 +160,11 @@ def has_cycled(message: Message, queue: str, reason: str) -> bool:
     return False
 
 
-def _published(message: Message, exchange: str, routing_key: str, header: bytes) -> Message:
-    """The same body, published to another exchange with another content header."""
+def _published(message: Message, exchange: str, routing_key: str | None, header: bytes) -> Message:
+    """The same body, published to another exchange with another content header; its own key if there is no other."""
     name = bytes_of(exchange)
     # As an argument of a queue a routing key may be longer than any message's: such a one matches no binding.
-    key = bytes_of(routing_key)[:_SHORTSTR_MAX]
+    key = bytes_of(message.routing_key() if routing_key is None else routing_key)[:_SHORTSTR_MAX]
     address = bytes([len(name)]) + name + bytes([len(key)]) + key
     return message.republished(address, header)
 

@@ -13,7 +13,7 @@ from mypy_extensions import i64
 
 from amqpd.broker.binding import Destination
 from amqpd.broker.exchange import Exchange
-from amqpd.broker.queues.queue import LOGGED, TAKEN, Queue
+from amqpd.broker.queues.queue import BEHIND, LOGGED, TAKEN, Queue
 from amqpd.clock import Timer
 from amqpd.errors import ResourceError
 from amqpd.message import NOT_LOGGED, TO_BE_LOGGED, Message
@@ -37,7 +37,7 @@ SEQUENCE_BITS: Final = 20
 
 SEQUENCE_MASK: Final = (1 << SEQUENCE_BITS) - 1
 
-ROUTED_AT_ONCE_MESSAGES: Final = 256
+ROUTED_AT_ONCE_MESSAGES: Final = 1024
 """When more are due, others have their turn before the next ones."""
 
 LONGEST_WAIT_S: Final = 64.0
@@ -173,6 +173,9 @@ class DelayedMessages(Queue):
         self._now_ms: i64 = 0
         """When the last message came."""
         self._sequence: i64 = 0
+        self._routed = 0
+        self._is_late = False
+        """Whether more is due than could be routed in one turn: publishers had better wait a little."""
 
     def title(self) -> str:
         """How texts call it."""
@@ -189,6 +192,10 @@ class DelayedMessages(Queue):
     def ready(self) -> int:
         """How many messages are delayed."""
         return self._backlog.count()
+
+    def delivered(self) -> int:
+        """How many messages were routed."""
+        return self._routed
 
     def drop(self) -> None:
         """The exchange is gone, with what was delayed."""
@@ -216,7 +223,7 @@ class DelayedMessages(Queue):
         self._backlog.add(position, kept)
         if self._timer is None or _due_s(position) < self._wakes_s:
             self._wait_for_first()
-        return TAKEN if journal is None else LOGGED
+        return (BEHIND if self._is_late else TAKEN) | (TAKEN if journal is None else LOGGED)
 
     def _unix_ms(self) -> i64:
         return int(self._timers.clock.unix_s() * 1000 + 0.5)
@@ -278,6 +285,10 @@ class DelayedMessages(Queue):
                 self._wait(UNREADABLE_WAIT_S)
                 return
             routed += 1 + self._route(message, self._backlog.position)
+            self._routed += 1
+        self._is_late = routed >= ROUTED_AT_ONCE_MESSAGES
+        if not self._is_late:
+            self._release_waiting()
         if not self.deleted:
             self._wait_for_first()
 

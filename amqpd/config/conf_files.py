@@ -115,7 +115,7 @@ def _text_of(entry: Entry, name: str, mistakes: list[str]) -> str:
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
         mistakes.append(f"{entry.place}: {entry.written_key()}: cannot read {name}: {reason}")
-        return entry.value
+        return ""
     return text.removesuffix("\n").removesuffix("\r")
 
 
@@ -128,10 +128,7 @@ class _Substitution:
 
     def apply(self, entry: Entry) -> Entry:
         """The entry with its value as it is meant. Raises ValueError."""
-        value = self._apply(entry.value, 0)
-        if not value:
-            raise ValueError("is set to nothing")
-        return Entry(entry.key, value, entry.place)
+        return Entry(entry.key, self._apply(entry.value, 0), entry.place)
 
     def _apply(self, value: str, depth: int) -> str:
         if depth > DEEPEST:

@@ -110,10 +110,7 @@ def _statement(lines: _Lines, place: Place) -> Entry | Include | None:
     if setting is None:
         raise ValueError("is neither `key = value`, nor an include, nor a comment")
     key = tuple(word.replace(r"\.", ".") for word in re.split(r"(?<!\\)\.", setting[1]))
-    value = _value(setting[2], lines)
-    if not value:
-        raise ValueError(f"{setting[1]} is set to nothing")
-    return Entry(key, value, place)
+    return Entry(key, _value(setting[2], lines), place)
 
 
 def _value(text: str, lines: _Lines) -> str:
@@ -122,7 +119,10 @@ def _value(text: str, lines: _Lines) -> str:
     quoted = _QUOTED.fullmatch(text)
     if quoted is not None:
         return quoted[1]
-    return text.partition("#")[0].rstrip(" \t")
+    value = text.partition("#")[0].rstrip(" \t")
+    if not value:
+        raise ValueError("sets nothing: there is no value after the =")
+    return value
 
 
 def _value_of_many_lines(text: str, lines: _Lines) -> str:

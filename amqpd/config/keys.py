@@ -219,11 +219,9 @@ KEYS: dict[str, Handler] = {
 }
 """Every key that is honoured; a star stands for a name that users choose."""
 
-KNOWN = {pattern.replace("*", "NAME"): pattern for pattern in (*KEYS, *NOT_HONOURED)}
-"""Every key of RabbitMQ and amqpd, as it is written down for people."""
-
-
-MOST_WORDS = max(pattern.count(".") + 1 for pattern in KNOWN)
+KNOWN = tuple(tuple(pattern.split(".")) for pattern in (*KEYS, *NOT_HONOURED))
+"""The words of every key of RabbitMQ and amqpd."""
+MOST_WORDS = max(map(len, KNOWN))
 
 
 def pattern_of(key: tuple[str, ...], known: Mapping[str, object]) -> str | None:
@@ -262,5 +260,10 @@ def read_keys(entries: list[Entry]) -> tuple[dict[str, object], dict[Group, list
 
 
 def like(entry: Entry) -> str:
-    """`; did you mean X?` for the known key most like it, or nothing."""
-    return nearest(entry.written_key(), KNOWN)
+    """`; did you mean X?` for the known key most like it, or nothing; names that users choose are those they chose."""
+    return nearest(entry.written_key(), {_with_names(pattern, entry.key): None for pattern in KNOWN})
+
+
+def _with_names(pattern: tuple[str, ...], key: tuple[str, ...]) -> str:
+    names = key if len(key) == len(pattern) else ("NAME",) * len(pattern)
+    return ".".join(name if word == "*" else word for word, name in zip(pattern, names, strict=True))

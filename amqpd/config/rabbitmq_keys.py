@@ -37,7 +37,7 @@ TLS = Group(
 listeners.ssl listeners.ssl.* num_acceptors.ssl ssl_allow_poodle_attack ssl_cert_login_from
 ssl_cert_login_san_index ssl_cert_login_san_type ssl_handshake_timeout ssl_options ssl_options.cacerts.*
 ssl_options.ciphers.* ssl_options.crl_sources.* ssl_options.versions.* trust_store.providers.*
-trust_store.ssl_options.cacerts.* trust_store.ssl_options.versions.*
+trust_store.ssl_options.cacerts.* trust_store.ssl_options.ciphers.* trust_store.ssl_options.versions.*
 ssl_options: bypass_pem_cache cacertfile cert certfile client_renegotiation crl_check depth dh dhfile
 ssl_options: fail_if_no_peer_cert honor_cipher_order honor_ecc_order keyfile log_alert log_level
 ssl_options: password psk_identity reuse_sessions secure_renegotiate verify
@@ -177,8 +177,9 @@ AUTHENTICATION = Group(
     "users are those of the broker",
     WARNING,
     """
-anonymous_login_pass anonymous_login_user auth_backends.* auth_ldap.servers.*
-auth_ldap.ssl_options.cacerts.* auth_ldap.ssl_options.versions.* auth_mechanisms.*
+anonymous_login_pass anonymous_login_user auth_backends.* auth_http.ssl_options.ciphers.*
+auth_http.ssl_options.versions.* auth_ldap.servers.* auth_ldap.ssl_options.cacerts.*
+auth_ldap.ssl_options.ciphers.* auth_ldap.ssl_options.versions.* auth_mechanisms.*
 auth_oauth2.algorithms.* auth_oauth2.discovery_endpoint_params.*
 auth_oauth2.oauth_providers.*.algorithms.* auth_oauth2.oauth_providers.*.discovery_endpoint_params.*
 auth_oauth2.oauth_providers.*.signing_keys.* auth_oauth2.preferred_username_claims.*
@@ -189,8 +190,11 @@ auth_backends.*: authn authz
 auth_cache: cache_module cache_refusals cache_ttl cached_backend
 auth_cache.cached_backend: authn authz
 auth_http: authorization_failure_disclosure connection_timeout http_method request_timeout resource_path
-auth_http: topic_path user_path vhost_path
-auth_http.ssl_options: client_renegotiation honor_cipher_order honor_ecc_order hostname_verification sni
+auth_http: ssl_options topic_path user_path vhost_path
+auth_http.ssl_options: cacertfile cert certfile client_renegotiation crl_check depth dh dhfile
+auth_http.ssl_options: fail_if_no_peer_cert honor_cipher_order honor_ecc_order hostname_verification
+auth_http.ssl_options: keyfile log_alert password psk_identity reuse_sessions secure_renegotiate sni
+auth_http.ssl_options: verify
 auth_http.ssl_options.key: DSAPrivateKey PrivateKeyInfo RSAPrivateKey
 auth_ldap: connection_pool_size dn_lookup_attribute dn_lookup_base dn_lookup_bind group_lookup_base
 auth_ldap: idle_timeout log other_bind port servers ssl_options timeout use_ssl use_starttls

@@ -402,7 +402,7 @@ def _read_int(text: str) -> int:
 
 def _units() -> dict[str, int]:
     units = {"": 1, "kB": 1000, "kiB": 1024}
-    for power, letter in enumerate("KMGT", start=1):
+    for power, letter in enumerate("KMGTP", start=1):
         small = letter.lower()
         binary = (letter, small, f"{letter}iB", f"{letter}IB", f"{small}ib")
         decimal = (f"{letter}B", f"{letter}b", f"{small}b")
@@ -411,7 +411,7 @@ def _units() -> dict[str, int]:
 
 
 UNITS = _units()
-"""Bytes in each unit of a size. What RabbitMQ 3.10.8 reads, it reads the same; terabytes, which it does not know, and
+"""Bytes in each unit of a size. What RabbitMQ 3.10.8 reads, it reads the same; tera- and petabytes, which it does not know, and
 KiB, on which it fails, are ours."""
 
 

@@ -323,12 +323,15 @@ class Channel(Sink):
             if consumer is not None:
                 consumer.unacked -= 1
                 self._consumers_unacked -= 1
+        resumed: Consumer | None = None
         for delivery in deliveries:
             consumer = delivery.consumer
             if consumer is not None and not consumer.in_ring:
                 if consumer.cancelled:
                     consumer.queue.left_settled(consumer)
-                else:
+                elif consumer is not resumed:
+                    # One that is not in the ring again has used up all the credit it got here.
+                    resumed = consumer
                     consumer.resume()
         if was_full:
             self.resume_consumers()

@@ -28,6 +28,9 @@ from amqpd.wire.properties import PERSISTENT as PERSISTENT_MODE
 REPLY_TO_QUEUE: Final = "amq.rabbitmq.reply-to"
 """The pseudo-queue of direct reply-to: consumed from, it stands for the client's own channel."""
 
+EXPIRATION_MAX_MS: Final = 315360000000
+"""Ten years (RabbitMQ 3.10, observed)."""
+
 _LOOKED_AT: Final = HEADERS | EXPIRATION | USER_ID | REPLY_TO
 
 
@@ -100,7 +103,7 @@ def _check_delivery_mode(header: bytes, flags: i64) -> i64:
 
 
 def _check_expiration(properties: Properties) -> None:
-    """Milliseconds in decimal, and nothing after them."""
+    """Milliseconds in decimal, not too many, and nothing after them."""
     text = properties.expiration
     if text is None:
         return
@@ -117,6 +120,8 @@ def _check_expiration(properties: Properties) -> None:
         problem = f"{{leftover_string,{terms.string(rest)}}}"
     elif text.startswith("-") and digits.strip("0"):
         problem = f"{{value_negative,-{digits.lstrip('0')}}}"
+    elif int(digits) > EXPIRATION_MAX_MS:
+        problem = f"{{value_too_large,{int(digits)}}}"
     else:
         return
     raise PreconditionFailed(f"invalid expiration '{text}': {problem}")

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import time
+from typing import final
 
 from amqpd.clock import Clock
 
 
+@final
 class MachineClock(Clock):
     """Time as it passes."""
 

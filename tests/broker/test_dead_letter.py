@@ -9,6 +9,7 @@ from amqpd.broker.dead_letter import (
     EXPIRED,
     MAXLEN,
     REJECTED,
+    FirstDeath,
     died,
     has_cycled,
     routing_keys,
@@ -391,3 +392,36 @@ class TestACycle:
         inside = Field("F", {"queue": text("q")})
         message = message_with(Properties(headers={"a": inside, "x-death": deaths}))
         assert not has_cycled(message, "q", EXPIRED)
+
+
+DEATHS = st.lists(
+    st.tuples(
+        st.sampled_from(
+            [
+                Properties(),
+                Properties(content_type="text/plain", priority=3),
+                Properties(headers={"a": Field("I", 1)}),
+                Properties(expiration="60000"),
+            ]
+        ),
+        st.sampled_from(["", "x"]),
+        st.sampled_from(["q", "r"]),
+        st.sampled_from([REJECTED, EXPIRED]),
+        st.sampled_from([NOW_S, NOW_S + 1]),
+        st.sampled_from([None, "dead"]),
+    ),
+    max_size=20,
+)
+
+
+@given(DEATHS)
+@moderate
+def test_a_death_that_is_remembered_leaves_the_same_message(
+    deaths: list[tuple[Properties, str, str, str, int, str | None]],
+) -> None:
+    last = FirstDeath()
+    for properties, exchange, queue, reason, time_s, routing_key in deaths:
+        message = message_with(properties, exchange)
+        anew = died(message, queue, reason, time_s, "dlx", routing_key)
+        after = died(message, queue, reason, time_s, "dlx", routing_key, last)
+        assert (after.address, after.header, after.body()) == (anew.address, anew.header, anew.body())

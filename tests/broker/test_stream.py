@@ -30,6 +30,9 @@ def broker(request: pytest.FixtureRequest) -> MemoryBroker:
     return DurableBroker(segment_bytes=9000, memory_bytes=5000 if request.param == "spilling" else 1 << 24)
 
 
+on_disk = pytest.mark.parametrize("broker", ["durable", "spilling"], indirect=True)
+
+
 @pytest.fixture
 def sink() -> ListSink:
     return ListSink()
@@ -230,9 +233,8 @@ def test_a_policy_cuts_at_once_and_leaves_the_last_segment(broker: MemoryBroker)
     assert kept(broker, stream) == list(range(18, 30))
 
 
-def test_the_cut_is_where_it_was_after_a_restart(broker: MemoryBroker):
-    if not isinstance(broker, DurableBroker):
-        pytest.skip("there is no disk")
+@on_disk
+def test_the_cut_is_where_it_was_after_a_restart(broker: DurableBroker):
     stream = declare(broker, max_length_bytes=6000, stream_max_segment_size_bytes=3000)
     publish(broker, stream, *range(20))
     before = kept(broker, stream)
@@ -246,9 +248,8 @@ def test_the_cut_is_where_it_was_after_a_restart(broker: MemoryBroker):
     assert kept(broker, stream) == list(range(18, 25))
 
 
-def test_the_disk_gets_room_again(broker: MemoryBroker):
-    if not isinstance(broker, DurableBroker):
-        pytest.skip("there is no disk")
+@on_disk
+def test_the_disk_gets_room_again(broker: DurableBroker):
     stream = declare(broker, max_length_bytes=20000, stream_max_segment_size_bytes=10000)
     for number in range(500):
         publish(broker, stream, number)

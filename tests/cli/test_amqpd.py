@@ -108,6 +108,133 @@ def test_sizes_and_watermarks_are_written_with_units(started: list[Settings]):
     ]
 
 
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return tmp_path / "rabbitmq.conf"
+
+
+def test_a_file_configures_and_options_and_the_environment_win_over_it(
+    started: list[Settings], monkeypatch: pytest.MonkeyPatch, file: Path
+):
+    file.write_text("listeners.tcp.default = 5673\nheartbeat = 1\nchannel_max = 1\n")
+    monkeypatch.setenv("AMQPD_CHANNEL_MAX", "2")
+    assert main(["--config", str(file), "--heartbeat-s", "3"]) == 0
+    assert started == [Settings(host=("0.0.0.0", "::"), port=5673, heartbeat_s=3, channel_max=2)]
+
+
+@pytest.mark.parametrize("variable", ["AMQPD_CONFIG", "RABBITMQ_CONFIG_FILE"])
+def test_the_environment_can_name_the_file(
+    started: list[Settings], monkeypatch: pytest.MonkeyPatch, file: Path, variable: str
+):
+    file.write_text("heartbeat = 1\n")
+    monkeypatch.setenv(variable, str(file))
+    assert main([]) == 0
+    assert started == [Settings(heartbeat_s=1)]
+
+
+def test_the_broker_can_read_everything_again(monkeypatch: pytest.MonkeyPatch, file: Path):
+    seen: list[Settings] = []
+
+    def run(configuration: Configuration, reread: Reread) -> int:
+        file.write_text("heartbeat = 2\nchannel_max = 2\n")
+        seen.append(reread().settings)
+        return 0
+
+    install_broker(monkeypatch, run)
+    file.write_text("heartbeat = 1\n")
+    assert main(["--config", str(file), "--channel-max", "7"]) == 0
+    assert seen == [Settings(heartbeat_s=2, channel_max=7)]
+
+
+def test_listeners_are_addresses_with_ports(started: list[Settings]):
+    assert main(["--listeners", "127.0.0.1:5672,[::1]:5673"]) == 0
+    assert main(["--listeners", "none"]) == 0
+    assert [settings.listeners for settings in started] == [
+        Listeners((("127.0.0.1", 5672), ("::1", 5673))),
+        Listeners(()),
+    ]
+
+
+def test_a_bad_file_is_one_line_for_each_mistake_and_exit_2(
+    started: list[Settings], capsys: pytest.CaptureFixture[str], file: Path
+):
+    file.write_text("heartbeat = x\nheartbeet = 1\n")
+    assert main(["--config", str(file)]) == 2
+    assert capsys.readouterr().err.splitlines() == [
+        f"amqpd: {file}:1: heartbeat: 'x' is not a whole number",
+        f"amqpd: {file}:2: heartbeet: there is no such key; did you mean heartbeat?",
+    ]
+    assert started == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        (["--config", "/none.conf"], "amqpd: /none.conf: there is no such file"),
+        (["--config", "a", "--config", "b"], "amqpd: --config is given more than once"),
+        (["--confg", "a"], "amqpd: unknown argument '--confg'; did you mean --config?"),
+        (
+            ["--listeners", "5672"],
+            "amqpd: --listeners: '5672' is not an address with a port, such as 127.0.0.1:5672",
+        ),
+        (
+            ["--default-permissions-read", "("],
+            "amqpd: default_permissions.read: '(' is not a regular expression: missing ) at position 1",
+        ),
+        (["check-config"], "amqpd: check-config takes the name of one file"),
+        (["check-config", "--help"], "amqpd: check-config takes the name of one file"),
+        (["check-config", "a", "b"], "amqpd: check-config takes the name of one file"),
+    ],
+)
+def test_a_bad_use_of_files_is_one_line_and_exit_2(
+    started: list[Settings], capsys: pytest.CaptureFixture[str], arguments: list[str], line: str
+):
+    assert main(arguments) == 2
+    assert one_line(capsys) == line
+    assert started == []
+
+
+def test_a_variable_that_the_container_refuses_is_refused(
+    started: list[Settings], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("RABBITMQ_SSL_CERTFILE", "x")
+    assert main([]) == 2
+    assert capsys.readouterr().err.startswith("amqpd: RABBITMQ_SSL_CERTFILE is set but deprecated\n")
+    assert started == []
+
+
+def test_checking_a_good_file_says_ok_and_what_has_no_effect(
+    started: list[Settings], capsys: pytest.CaptureFixture[str], file: Path
+):
+    file.write_text("heartbeat = 1\nssl_options.certfile = c\nssl_options.keyfile = k\n")
+    assert main(["check-config", str(file)]) == 0
+    assert capsys.readouterr() == (
+        "configuration keys without effect (no TLS): ssl_options.certfile, ssl_options.keyfile\n"
+        f"{file}: OK\n",
+        "",
+    )
+    assert started == []
+
+
+@pytest.mark.parametrize(
+    ("line", "mistake"),
+    [
+        ("heartbeet = 1", "{file}:1: heartbeet: there is no such key; did you mean heartbeat?"),
+        (
+            "default_permissions.write = [",
+            "default_permissions.write: '[' is not a regular expression: missing terminating ] for character class "
+            "at position 1",
+        ),
+    ],
+)
+def test_checking_a_bad_file_says_what_is_wrong_and_exits_1(
+    capsys: pytest.CaptureFixture[str], file: Path, line: str, mistake: str
+):
+    file.write_text(line)
+    assert main(["check-config", str(file)]) == 1
+    assert one_line(capsys) == "amqpd: " + mistake.format(file=file)
+
+
 def one_line(capsys: pytest.CaptureFixture[str]) -> str:
     output = capsys.readouterr()
     assert output.out == ""

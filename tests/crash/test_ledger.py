@@ -840,6 +840,26 @@ def test_a_message_held_once_too_often_at_a_kill_may_have_died(quorum: Quorum) -
     assert quorum.restart_with([], [died(entry, "delivery_limit")]) == []
 
 
+def test_a_message_may_die_when_the_connection_of_its_consumer_is_closed(quorum: Quorum) -> None:
+    (entry,) = quorum.publish()
+    for count in range(LIMIT):
+        quorum.deliver_counted(entry, count)
+        quorum.queue.give_back(entry, FIRST)
+    quorum.queue.attending.add("consumer")
+    quorum.deliver_dead(entry, "delivery_limit")
+    assert quorum.kinds == []
+
+
+def test_a_message_in_its_consumers_hands_may_die_when_the_connection_is_closed(quorum: Quorum) -> None:
+    (entry,) = quorum.publish()
+    for count in range(LIMIT):
+        quorum.deliver_counted(entry, count)
+        quorum.queue.give_back(entry, FIRST)
+    quorum.deliver_counted(entry, LIMIT)
+    quorum.deliver_dead(entry, "delivery_limit")
+    assert quorum.kinds == []
+
+
 def test_a_transient_message_stays_in_a_quorum_queue(quorum: Quorum) -> None:
     quorum.publish(transient=True)
     assert quorum.restart_with([], []) == ["lost"]

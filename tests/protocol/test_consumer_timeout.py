@@ -235,6 +235,23 @@ def test_the_timeout_may_be_shorter_and_is_looked_at_as_often(peer: Peer):
     assert impatient.refusal() == timed_out(1, 5000)
 
 
+def test_a_timeout_of_days_is_kept_to_however_much_is_delivered_meanwhile():
+    days_s = 6 * 86400
+    broker = MemoryBroker(Parameters(consumer_timeout_ms=days_s * 1000))
+    peer = broker.connect()
+    declare(peer)
+    by_consuming(peer)
+    for tag in range(2, 2 + 5000):
+        peer.publish(1, "", "q", b"m")
+        peer.send(1, commands.Basic.Ack(tag))
+        broker.advance(60)
+        peer.receive()
+    broker.advance(days_s - 5000 * 60)
+    assert peer.refusal() is None
+    broker.advance(TICK_S)
+    assert peer.refusal() == timed_out(1, days_s * 1000)
+
+
 def test_a_timeout_of_zero_is_none():
     broker = MemoryBroker(Parameters(consumer_timeout_ms=0))
     peer = broker.connect()
@@ -356,3 +373,5 @@ def test_a_delivery_costs_no_look_at_the_clock(
         peer.publish(1, "", "q", b"m")
         peer.send(1, commands.Basic.Ack(tag))
     assert clock.looks == 0
+    broker.advance(TICK_S)
+    assert clock.looks > 0

@@ -204,7 +204,6 @@ def test_a_token_can_be_asked_whether_its_client_waits(client: Peer, server: Pee
     assert (reply.queue, reply.message_count, reply.consumer_count) == (name, 0, 1)
 
 
-@pytest.mark.xfail(strict=True, reason="queue.declare knows the pseudo-queue only when it is passive")
 @pytest.mark.parametrize("name", [REPLY_TO, "token"])
 def test_a_token_can_be_declared_which_changes_nothing(client: Peer, server: Peer, name: str):
     ask(client)

@@ -20,6 +20,9 @@ def broker(request: pytest.FixtureRequest) -> MemoryBroker:
     return DurableBroker(segment_bytes=20000, memory_bytes=4000 if request.param == "spilling" else 1 << 24)
 
 
+on_disk = pytest.mark.parametrize("broker", ["durable", "spilling"], indirect=True)
+
+
 @pytest.fixture
 def peer(peer: Peer) -> Peer:
     """With a stream, and credit on both channels."""
@@ -414,9 +417,8 @@ def test_a_stream_is_deleted_whatever_the_conditions_and_its_readers_hear_of_it(
 
 
 @pytest.mark.parametrize("end", ["restart", "kill", "lose_power"])
-def test_a_stream_survives_with_its_offsets(broker: MemoryBroker, peer: Peer, end: str):
-    if not isinstance(broker, DurableBroker):
-        pytest.skip("there is no disk")
+@on_disk
+def test_a_stream_survives_with_its_offsets(broker: DurableBroker, peer: Peer, end: str):
     publish(peer, *"ab")
     peer.publish(1, "", "s", b"c", Properties(delivery_mode=2))
     consume(peer, "first")

@@ -293,7 +293,7 @@ def test_a_confirm_of_a_message_for_a_stream_and_a_queue_waits_for_the_disk():
     assert [type(each) for each in peer.methods(1)] == [commands.Basic.Ack]
 
 
-def test_what_the_log_can_not_have_is_not_confirmed():
+def test_what_the_log_can_not_have_is_nacked_and_what_follows_refused():
     broker = DurableBroker()
     peer, _stream = stream_in(broker)
     peer.call(1, commands.Confirm.Select())
@@ -302,6 +302,8 @@ def test_what_the_log_can_not_have_is_not_confirmed():
     group = broker.journal.form_group()
     assert group is not None
     broker.journal.fail(group, OSError(5, "it broke"))
+    assert [type(each) for each in peer.methods(1)] == [commands.Basic.Nack]
     peer.publish(1, "", "s", b"b")
-    broker.flush()
-    assert [type(each) for each in peer.methods(1)] == [commands.Basic.Nack, commands.Basic.Nack]
+    refusal = peer.refusal()
+    assert refusal is not None
+    assert (refusal.scope, refusal.reply_code) == ("channel", 506)

@@ -155,6 +155,10 @@ class Queue(Destination):
         """How many messages could be delivered now."""
         raise NotImplementedError
 
+    def consumer_count(self) -> int:
+        """How many consumers it has, as queue.declare-ok tells it."""
+        return len(self.consumers)
+
     def delivered(self) -> int:
         """How many messages have left since the queue was made, less those that came back."""
         raise NotImplementedError
@@ -314,6 +318,10 @@ class Queue(Destination):
             self.pump()
 
     # Queues that nobody uses (x-expires)
+
+    def asked_for_counts(self) -> None:
+        """Somebody who has declared it hears how many messages and consumers it has: that is use (RabbitMQ 3.10)."""
+        self.touch()
 
     def touch(self) -> None:
         """Somebody has used the queue: it is kept for its whole time again."""

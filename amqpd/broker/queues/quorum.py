@@ -169,6 +169,9 @@ class QuorumQueue(ClassicQueue):
         """
         return len(self.consumers) + len(self._got) + sum(1 for leaver in self._leavers if leaver.unacked)
 
+    def asked_for_counts(self) -> None:
+        """Does not count as use (RabbitMQ 3.10, observed)."""
+
     def _end_unused(self) -> None:
         """It was not used for a while, unless somebody has still a message of it (RabbitMQ 3.10, observed)."""
         if self.consumer_count() > len(self.consumers):

@@ -82,6 +82,10 @@ class StreamQueue(Queue):
     def indexes(self) -> list[QueueIndex]:
         return [self._log.index]
 
+    def consumer_count(self) -> int:
+        # RabbitMQ 3.10 never tells how many read a stream.
+        return 0
+
     def ready(self) -> int:
         return int(self._log.count())
 

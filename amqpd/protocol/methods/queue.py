@@ -26,7 +26,7 @@ from amqpd.wire.fields import Table
 @handles(commands.Queue.Declare)
 def declare(channel: Channel, method: commands.Queue.Declare) -> None:
     """Make a queue, or check that it is there and equivalent (1.7.2.1)."""
-    if method.passive and _is_reply_queue(channel, method.queue):
+    if _is_reply_queue(channel, method.queue):
         _declared(channel, method, method.queue, 0, 1)
         return
     if method.passive:
@@ -35,14 +35,9 @@ def declare(channel: Channel, method: commands.Queue.Declare) -> None:
     else:
         queue = _declare(channel, method)
     channel.last_queue = queue.name
-    _declared(channel, method, queue.name, queue.ready(), _consumer_count(queue))
-
-
-def _consumer_count(queue: Queue) -> int:
-    # RabbitMQ 3.10 never tells how many read a stream.
-    if isinstance(queue, StreamQueue):
-        return 0
-    return queue.consumer_count() if isinstance(queue, QuorumQueue) else len(queue.consumers)
+    if not method.nowait:
+        queue.asked_for_counts()
+    _declared(channel, method, queue.name, queue.ready(), queue.consumer_count())
 
 
 def _is_reply_queue(channel: Channel, name: str) -> bool:
