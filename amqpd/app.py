@@ -10,10 +10,12 @@ import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from functools import partial
+from pathlib import Path
 
 import anyio
 
 from amqpd import __version__
+from amqpd.auth.certificate_names import CertificateLogin
 from amqpd.auth.passwords import hash_password, random_salt
 from amqpd.auth.users import User, Users
 from amqpd.broker.broker import Broker
@@ -22,11 +24,13 @@ from amqpd.build import build
 from amqpd.clock import Clock
 from amqpd.config.configuration import Configuration
 from amqpd.config.logs import FieldLogger, change_level, start_logging
-from amqpd.config.reload import Reloading, Reread
-from amqpd.config.settings import Settings
+from amqpd.config.reload import Reloaded, Reloading, Reread
+from amqpd.config.settings import NOTHING, Settings
 from amqpd.durability import CannotStart, DataDirectory
 from amqpd.events import Events
+from amqpd.management.definitions import InvalidDefinitions, load_definitions
 from amqpd.protocol.parameters import Parameters
+from amqpd.server.arrival import written_address
 from amqpd.server.clock import MachineClock
 from amqpd.server.flusher import FlusherThread
 from amqpd.server.listeners import ListenError, Server
@@ -37,7 +41,7 @@ from amqpd.server.resources import (
     resident_bytes,
     total_memory_bytes,
 )
-from amqpd.server.session import written_address
+from amqpd.server.tls import TlsOptions
 from amqpd.store.files import DiskFiles
 from amqpd.store.storage import Storage
 
@@ -62,11 +66,12 @@ class LoggedEvents(Events):
 
 
 def make_broker(
-    clock: Clock, events: Events, storage: Storage | None = None, default_vhost: str = "/"
+    clock: Clock, events: Events, storage: Storage | None = None, default_vhost: str | None = "/"
 ) -> Broker:
-    """A broker with one virtual host, in memory unless it is given a storage."""
+    """A broker with one virtual host, or with None none, in memory unless it is given a storage."""
     broker = Broker(clock, storage or Storage(events), events, os.urandom)
-    broker.add_vhost(default_vhost)
+    if default_vhost is not None:
+        broker.add_vhost(default_vhost)
     return broker
 
 
@@ -110,7 +115,7 @@ def data_directory(settings: Settings) -> Iterator[DataDirectory | None]:
 
 
 def broker_of(
-    directory: DataDirectory | None, clock: Clock, events: Events, users: Users, default_vhost: str
+    directory: DataDirectory | None, clock: Clock, events: Events, users: Users, default_vhost: str | None
 ) -> Broker:
     """A broker with what the directory holds, or an empty one in memory. Raises StartError."""
     if directory is None:
@@ -121,6 +126,19 @@ def broker_of(
     except CannotStart as error:
         raise StartError(str(error)) from None
     return broker
+
+
+def load(settings: Settings, broker: Broker, users: Users) -> None:
+    """Import the definitions that the settings name. Raises StartError."""
+    if settings.load_definitions == NOTHING:
+        return
+    path = Path(settings.load_definitions)
+    try:
+        load_definitions(broker, users, path)
+    except InvalidDefinitions as invalid:
+        raise StartError(f"cannot load definitions from {path}: {invalid.text}") from None
+    except OSError as error:
+        raise StartError(f"cannot load definitions from {path}: {error.strerror or error}") from None
 
 
 def limits_of(settings: Settings) -> NodeLimits:
@@ -156,13 +174,25 @@ async def serving(
     settings: Settings, clock: Clock, events: Events, users: Users
 ) -> AsyncIterator[tuple[Server, list[tuple[str, int]]]]:
     """A server that listens as long as the block runs: it, and the addresses it took. Raises StartError."""
+    default_vhost: str | None = settings.default_vhost
+    if settings.load_definitions != NOTHING:
+        # They say who and what there is, unless the data directory knows better (RabbitMQ 3.10).
+        users.clear()
+        default_vhost = None
     with data_directory(settings) as directory:
-        broker = broker_of(directory, clock, events, users, settings.default_vhost)
+        broker = broker_of(directory, clock, events, users, default_vhost)
         broker.set_limits(limits_of(settings))
         journal = broker.storage.journal
         flusher = FlusherThread(journal) if journal is not None else None
-        server = Server(broker, users, parameters_of(settings), settings.read_size_bytes)
+        server = Server(
+            broker,
+            users,
+            parameters_of(settings),
+            settings.read_size_bytes,
+            proxy_protocol=settings.proxy_protocol,
+        )
         try:
+            load(settings, broker, users)
             yield server, await listening(server, settings)
         finally:
             with anyio.CancelScope(shield=True):
@@ -173,11 +203,18 @@ async def serving(
 
 
 async def listening(server: Server, settings: Settings) -> list[tuple[str, int]]:
-    """The addresses that the server listens on from now on. Raises StartError."""
+    """The addresses that the server listens on from now on, without those for TLS. Raises StartError."""
     addresses: list[tuple[str, int]] = []
+    ssl_addresses = settings.ssl_listeners.addresses or ()
     try:
+        if ssl_addresses:
+            server.use_tls(tls_options_of(settings))
         for hosts, port in wanted_addresses(settings):
             addresses += await server.listen(hosts, port)
+        for hosts, port in by_port(ssl_addresses):
+            await server.listen(hosts, port, over_tls=True)
+        if settings.unix_socket is not None:
+            await server.listen_unix(settings.unix_socket, settings.unix_socket_permissions)
     except ListenError as error:
         raise StartError(str(error)) from None
     return addresses
@@ -187,10 +224,46 @@ def wanted_addresses(settings: Settings) -> list[tuple[tuple[str, ...], int]]:
     """The hosts to listen on for every port."""
     if settings.listeners.addresses is None:
         return [(settings.host, settings.port)]
-    by_port: dict[int, tuple[str, ...]] = {}
-    for host, port in settings.listeners.addresses:
-        by_port[port] = (*by_port.get(port, ()), host)
-    return [(hosts, port) for port, hosts in by_port.items()]
+    return by_port(settings.listeners.addresses)
+
+
+def by_port(addresses: tuple[tuple[str, int], ...]) -> list[tuple[tuple[str, ...], int]]:
+    """The hosts of every port."""
+    hosts: dict[int, tuple[str, ...]] = {}
+    for host, port in addresses:
+        hosts[port] = (*hosts.get(port, ()), host)
+    return [(hosts_of_port, port) for port, hosts_of_port in hosts.items()]
+
+
+def tls_options_of(settings: Settings) -> TlsOptions:
+    """The settings that TLS needs."""
+    return TlsOptions(
+        certfile=settings.ssl_certfile,
+        keyfile=settings.ssl_keyfile,
+        cacertfile=settings.ssl_cacertfile,
+        dhfile=settings.ssl_dhfile,
+        password=settings.ssl_password or "",
+        verify_peer=settings.ssl_verify == "verify_peer",
+        fail_if_no_peer_cert=settings.ssl_fail_if_no_peer_cert,
+        versions=settings.ssl_versions,
+        ciphers=settings.ssl_ciphers,
+        depth=settings.ssl_depth,
+        honor_cipher_order=settings.ssl_honor_cipher_order,
+        handshake_timeout_s=settings.ssl_handshake_timeout_ms / 1000,
+        login=CertificateLogin(
+            settings.ssl_cert_login_from, settings.ssl_cert_login_san_type, settings.ssl_cert_login_san_index
+        ),
+    )
+
+
+def listening_on(server: Server, addresses: list[tuple[str, int]]) -> dict[str, object]:
+    """Where the server listens, for the log."""
+    fields: dict[str, object] = {"listening": ", ".join(map(written_address, addresses))}
+    if server.tls_addresses:
+        fields["listening_tls"] = ", ".join(map(written_address, server.tls_addresses))
+    if server.unix_paths:
+        fields["listening_unix"] = ", ".join(map(str, server.unix_paths))
+    return fields
 
 
 def resources_of(settings: Settings, broker: Broker) -> Resources:
@@ -240,9 +313,9 @@ async def _run(configuration: Configuration, reread: Reread, log: FieldLogger, u
     settings = configuration.settings
     users = first_users(settings)
     tell_of(configuration, log)
-    reloading = Reloading(settings, reread, log, [lambda reloaded: change_level(reloaded.log_level)])
     # Without a file there is nothing to read again, and SIGHUP ends the process, as when a terminal is closed.
-    reload_signals = [signal.SIGHUP] if sys.platform != "win32" and configuration.files else []
+    has_files = bool(configuration.files) or settings.ssl_certfile is not None
+    reload_signals = [signal.SIGHUP] if sys.platform != "win32" and has_files else []
     with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, *reload_signals) as signals:
         async with serving(settings, MachineClock(), LoggedEvents(log), users) as (server, addresses):
             gc.collect()
@@ -251,7 +324,7 @@ async def _run(configuration: Configuration, reread: Reread, log: FieldLogger, u
                 "amqpd started",
                 fields={
                     "version": __version__,
-                    "listening": ", ".join(written_address(address) for address in addresses),
+                    **listening_on(server, addresses),
                     "build": build(),
                     "event_loop": "uvloop" if use_uvloop else "asyncio",
                     "start_ms": round(seconds_since_start() * 1000),
@@ -259,6 +332,11 @@ async def _run(configuration: Configuration, reread: Reread, log: FieldLogger, u
             )
             resources = resources_of(settings, server.broker)
             resources.start()
+            reloaded: list[Reloaded] = [
+                lambda settings: change_level(settings.log_level),
+                lambda _settings: server.reload_certificates(),
+            ]
+            reloading = Reloading(settings, reread, log, reloaded)
             signal_number = await anext(signals)
             while signal_number in reload_signals:
                 reloading.reload()

@@ -94,7 +94,7 @@ class DataDirectory:
             self._replay(broker, users, events)
             journal.is_replaying = False
             journal.snapshot = Everything(broker, users)
-            users.record_with(UserRecorder(journal).record)
+            users.record_with(UserRecorder(journal).record, journal.check)
             group = journal.form_group()
             if group is not None:
                 group.write()
@@ -192,12 +192,13 @@ class Replayed(Definitions):
     def _make_room(self, table: Table, only_missing: bool) -> None:
         """Delete what has the name of what is declared but is another: that it was deleted was lost."""
         definition = definition_of(table)
-        vhost = self._broker.add_vhost(words(table, "vhost"))
         if isinstance(definition, QueueDeclared):
+            vhost = self._broker.add_vhost(words(table, "vhost"))
             queue = vhost.queues.get(definition.queue)
             if queue is not None and queue.id != definition.queue_id:
                 vhost.apply(QueueDeleted(queue.name, True))
         elif isinstance(definition, ExchangeDeclared):
+            vhost = self._broker.add_vhost(words(table, "vhost"))
             exchange = vhost.exchanges.get(definition.exchange)
             if exchange is not None and not (only_missing and is_same(exchange, definition)):
                 vhost.apply(ExchangeDeleted(exchange.name, True))
@@ -216,8 +217,7 @@ class UserRecorder:
         self._journal = journal
 
     def record(self, name: str, user: User | None) -> None:
-        """A user has changed, or is gone. Raises ResourceError (506) if it can't be recorded."""
-        self._journal.check()
+        """A user has changed, or is gone."""
         if user is not None:
             self._journal.define(user_record(user))
         else:

@@ -8,10 +8,11 @@ queue, whether it left, and whether it was delivered. A *life* is one process of
 from __future__ import annotations
 
 import enum
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from crash import bodies, contents
+from crash.rules import DELIVERY_LIMIT, EXPIRED, REJECTED, Rules
 
 
 class Certainty(enum.Enum):
@@ -32,9 +33,6 @@ class Place(enum.Enum):
 
 COPY_BYTES = 64  # properties, position and name of the queue of one message, about
 
-REJECTED, EXPIRED, MAXLEN, DELIVERY_LIMIT = "rejected", "expired", "maxlen", "delivery_limit"
-"""Reasons of death, as x-death has them."""
-
 EXACT_S = 0.002  # times are kept in whole milliseconds
 LATE_S = 5.0  # a machine that does other things as well is no violation
 
@@ -53,41 +51,6 @@ class Violation:
     def __str__(self) -> str:
         line = f"{self.kind}: {self.where}: {self.what}"
         return f"{line}\n    ledger: {self.ledger}" if self.ledger else line
-
-
-@dataclass(frozen=True)
-class Rules:
-    """What a queue does with its messages, besides to keep them in order."""
-
-    exchange: str = ""
-    """Where its messages are published; their routing key is its name."""
-    properties: Callable[[bytes, bool], bytes] = bodies.properties
-    """With these they are published."""
-    level: Callable[[bytes], int] | None = None
-    """Those of a higher level come first."""
-    delay_ms: Callable[[bytes], int] | None = None
-    """So long they stay in the exchange."""
-    own_ttl_ms: Callable[[bytes], int] | None = None
-    """A message whose turn it is lives so long, and never longer than `ttl_ms`."""
-    ttl_ms: int = 0
-    max_length: int | None = None
-    delivery_limit: int | None = None
-    """Of a quorum queue: it counts deliveries, and what comes back need not come back to its place."""
-    dies_by: str = ""
-    """The reason for which messages die by themselves."""
-    buries_later: bool = False
-    """What died goes to the queue for the dead in a while (x-dead-letter-strategy at-least-once)."""
-    is_consumed: bool = True
-    """Whether anybody takes messages from it while there is load; if not, those that die do so from its front."""
-
-    def dies_in_order(self, message_header: bytes) -> bool:
-        """Whether it dies after all that came before it: not if its own time is over while those are held."""
-        return self.own_ttl_ms is None or self.own_ttl_ms(message_header) >= self.ttl_ms
-
-    @property
-    def is_quorum(self) -> bool:
-        """Whether the queue counts deliveries."""
-        return self.delivery_limit is not None
 
 
 class Transaction:
@@ -574,6 +537,8 @@ class Ledger:
             self.violated("lost", queue.name, f"it died and is in neither place: {entry.heir}", entry)
         if entry.left is not NO or entry.entered is NO:
             return
+        if entry.transient and queue.may_die(entry):
+            return  # among the dead it is gone with the broker
         if departure is not None and departure.outcome is None and entry.entered is CERTAIN:
             self._resolve(departure, True, f"sequence {sequence} acked in it is gone from {queue.name}")
         elif arrival is not None and arrival.outcome is None:

@@ -9,7 +9,8 @@ from pamqp.common import FieldTable
 
 from crash import bodies
 from crash.client import Channel, Connection
-from crash.ledger import DELIVERY_LIMIT, EXPIRED, MAXLEN, Ledger, QueueLedger, Rules
+from crash.ledger import Ledger, QueueLedger
+from crash.rules import DELIVERY_LIMIT, EXPIRED, MAXLEN, Rules
 from crash.streams import Retention, StreamLedger
 
 TURNOVER = tuple(f"turnover-{number}" for number in range(3))

@@ -17,7 +17,7 @@ ALLOWED = {
     "message": {"wire"},
     "store": {"errors", "clock", "events", "message", "wire"},
     "auth": {"errors", "wire"},
-    "metrics": {"errors"},
+    "metrics": {"clock", "errors"},
     "broker": {"errors", "clock", "events", "message", "wire", "store", "metrics"},
     "protocol": {"errors", "clock", "events", "message", "wire", "store", "auth", "broker", "metrics"},
     "server": {*CORE},

@@ -164,7 +164,7 @@ def _values_of(subject: list[list[Attribute]], type: str) -> list[bytes]:
 
 def _fields_of(certificate: bytes) -> _Fields:
     """Subject and alternative names. Raises MalformedCertificate."""
-    [whole] = _elements(certificate, 1)
+    whole = _elements(certificate, 1)[0]
     signed = _elements(_elements(whole.content, 1)[0].content, 0)
     if signed and signed[0].tag == VERSION:
         del signed[0]

@@ -50,7 +50,7 @@ class Mechanism:
         self.name = name
 
     def start(self, response: bytes, external_name: str | None) -> Step:
-        """Read the response of connection.start-ok; external_name is the user of the peer's certificate.
+        """Read the response of connection.start-ok; external_name is the user of the peer's certificate, empty if it names none.
 
         Raises MalformedResponse, or LoginRefused when the response already settles the matter.
         """
@@ -110,7 +110,7 @@ class External(Mechanism):
     """The user named by the TLS certificate of the peer; the response is ignored."""
 
     def start(self, response: bytes, external_name: str | None) -> Step:
-        if external_name is None:
+        if not external_name:
             raise LoginRefused("connection peer presented no TLS certificate that names a user")
         return ExternalName(external_name)
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from amqpd.auth.permissions import Permissions
-from amqpd.auth.users import User
+from amqpd.auth.permissions import Permissions, TopicPermission
+from amqpd.auth.users import User, topic_permission
 from amqpd.wire.fields import Field, Table
 
 
@@ -16,6 +16,12 @@ def user_table(user: User) -> Table:
         "tags": Field("A", [Field("S", tag) for tag in user.tags]),
         "permissions": Field("F", {name: _permissions(each) for name, each in user.permissions.items()}),
     }
+    # Where there are permissions, the topic permissions of the vhost stand with them.
+    alone = {
+        vhost: topics for vhost, topics in user.topics.items() if topics and vhost not in user.permissions
+    }
+    if alone:
+        table["topics"] = Field("F", {vhost: Field("F", _topics(topics)) for vhost, topics in alone.items()})
     if user.max_connections is not None:
         table["max_connections"] = Field("l", user.max_connections)
     if user.max_channels is not None:
@@ -24,17 +30,20 @@ def user_table(user: User) -> Table:
 
 
 def _permissions(permissions: Permissions) -> Field:
-    topics: Table = {
-        exchange: Field("F", {"write": Field("S", topic.write), "read": Field("S", topic.read)})
-        for exchange, topic in permissions.topics.items()
-    }
     patterns: Table = {
         "configure": Field("S", permissions.configure),
         "write": Field("S", permissions.write),
         "read": Field("S", permissions.read),
-        "topics": Field("F", topics),
+        "topics": Field("F", _topics(permissions.topics)),
     }
     return Field("F", patterns)
+
+
+def _topics(topics: dict[str, TopicPermission]) -> Table:
+    return {
+        exchange: Field("F", {"write": Field("S", topic.write), "read": Field("S", topic.read)})
+        for exchange, topic in topics.items()
+    }
 
 
 def user_of(table: Table) -> User:
@@ -49,19 +58,24 @@ def user_of(table: Table) -> User:
     )
     for vhost, field in _inner(table, "permissions").items():
         assert isinstance(field.value, dict)
-        user.permissions[vhost] = _permissions_of(field.value, user.name, vhost)
+        table_of_vhost: Table = field.value
+        patterns = [_text(table_of_vhost, kind) for kind in ("configure", "write", "read")]
+        user.allow(vhost, Permissions(*patterns))
+        _restrict(user, vhost, _inner(table_of_vhost, "topics"))
+    if "topics" in table:
+        for vhost, field in _inner(table, "topics").items():
+            assert isinstance(field.value, dict)
+            _restrict(user, vhost, field.value)
     user.max_connections = _number(table, "max_connections")
     user.max_channels = _number(table, "max_channels")
     return user
 
 
-def _permissions_of(table: Table, user: str, vhost: str) -> Permissions:
-    permissions = Permissions(_text(table, "configure"), _text(table, "write"), _text(table, "read"))
-    for exchange, field in _inner(table, "topics").items():
+def _restrict(user: User, vhost: str, topics: Table) -> None:
+    for exchange, field in topics.items():
         assert isinstance(field.value, dict)
-        variables = {"username": user, "vhost": vhost}
-        permissions.set_topic(exchange, _text(field.value, "write"), _text(field.value, "read"), variables)
-    return permissions
+        topic = topic_permission(user.name, vhost, _text(field.value, "write"), _text(field.value, "read"))
+        user.restrict(vhost, exchange, topic)
 
 
 def _text(table: Table, name: str) -> str:

@@ -45,6 +45,10 @@ class Alarms:
         for waiting in blocked:
             waiting.unblock()
 
+    def is_raised(self, resource: str) -> bool:
+        """Whether this resource runs short."""
+        return resource in self._raised
+
     def add_blocked(self, waiting: Blocked) -> None:
         """Call `unblock` when the last alarm is cleared."""
         self._blocked[waiting] = None

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, final
 from mypy_extensions import i64, mypyc_attr
 
 from amqpd.message import Message
+from amqpd.metrics.message_counts import MessageCounts
 from amqpd.wire.fields import Table
 
 if TYPE_CHECKING:
@@ -66,6 +67,9 @@ class Consumer:
         self.unacked: i64 = 0
         self.can_return = True
         """Whether a message that it does not settle goes back to its queue, and has to be kept until then."""
+        self.delivered: i64 = 0
+        """How many messages it has got; `redelivered` are those among them that somebody had got before."""
+        self.redelivered: i64 = 0
         self.in_ring = False
         self.cancelled = False
         self.deliver_start = b""
@@ -76,6 +80,15 @@ class Consumer:
         """It may have credit again: let its queue try."""
         if not self.in_ring and not self.cancelled:
             self.queue.consumer_ready(self)
+
+
+def count_deliveries(counts: MessageCounts, consumer: Consumer) -> None:
+    """Add what a consumer has got."""
+    if consumer.no_ack:
+        counts.deliver_no_ack += int(consumer.delivered)
+    else:
+        counts.deliver += int(consumer.delivered)
+    counts.redeliver += int(consumer.redelivered)
 
 
 @final

@@ -67,7 +67,10 @@ class ExchangeDeleted(Definition):
 
 
 class QueueDeclared(Definition):
-    """A queue comes to be; `owner` is whom an exclusive one belongs to, or None. Its id is given by the vhost."""
+    """A queue comes to be; `owner` is whom an exclusive one belongs to, or None. Its id is given by the vhost.
+
+    `is_in_force`: whether its arguments mean anything, which they did not in logs of format version 1.
+    """
 
     def __init__(
         self,
@@ -77,6 +80,7 @@ class QueueDeclared(Definition):
         owner: Owner | None,
         arguments: Table,
         queue_id: int = 0,
+        is_in_force: bool = True,
     ) -> None:
         self.queue = queue
         self.durable = durable
@@ -84,12 +88,14 @@ class QueueDeclared(Definition):
         self.owner = owner
         self.arguments = arguments
         self.queue_id = queue_id
+        self.is_in_force = is_in_force
 
     def fields(self) -> Table:
         return {
             "name": text(self.queue),
             "auto_delete": flag(self.auto_delete),
             "arguments": Field("F", self.arguments),
+            "in_force": flag(self.is_in_force),
             "id": Field("l", self.queue_id),
         }
 
@@ -194,6 +200,71 @@ class VhostLimitsSet(Definition):
         return {"limits": Field("F", {name: Field("l", limit) for name, limit in self.limits.items()})}
 
 
+class VhostDeleted(Definition):
+    """A virtual host goes, with everything in it."""
+
+    durable = True
+
+    def fields(self) -> Table:
+        return {}
+
+
+class ParameterSet(Definition):
+    """A runtime parameter of a virtual host, of which amqpd makes nothing itself, has this value (as JSON gives it)."""
+
+    durable = True
+
+    def __init__(self, component: str, name: str, value: object) -> None:
+        self.component = component
+        self.name = name
+        self.value = value
+
+    def fields(self) -> Table:
+        return {
+            "component": text(self.component),
+            "name": text(self.name),
+            "value": text(json.dumps(self.value)),
+        }
+
+
+class ParameterDeleted(Definition):
+    """It is not set any more."""
+
+    durable = True
+
+    def __init__(self, component: str, name: str) -> None:
+        self.component = component
+        self.name = name
+
+    def fields(self) -> Table:
+        return {"component": text(self.component), "name": text(self.name)}
+
+
+class GlobalParameterSet(Definition):
+    """A runtime parameter of the whole broker has this value (as JSON gives it); it belongs to no virtual host."""
+
+    durable = True
+
+    def __init__(self, name: str, value: object) -> None:
+        self.name = name
+        self.value = value
+
+    def fields(self) -> Table:
+        return {"name": text(self.name), "value": text(json.dumps(self.value))}
+
+
+class GlobalParameterDeleted(Definition):
+    """It is not set any more."""
+
+    durable = True
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def fields(self) -> Table:
+        return {"name": text(self.name)}
+
+
 class PolicySet(Definition):
     """A policy comes to be, or replaces the one of its name."""
 
@@ -261,6 +332,7 @@ def _queue_declared(table: Table) -> Definition:
         None,
         inner(table, "arguments"),
         number(table, "id"),
+        "in_force" in table and is_set(table, "in_force"),
     )
 
 
@@ -306,6 +378,26 @@ def _vhost_limits_set(table: Table) -> Definition:
     return VhostLimitsSet({name: number(limits, name) for name in limits})
 
 
+def _vhost_deleted(table: Table) -> Definition:
+    return VhostDeleted()
+
+
+def _parameter_set(table: Table) -> Definition:
+    return ParameterSet(words(table, "component"), words(table, "name"), json.loads(words(table, "value")))
+
+
+def _parameter_deleted(table: Table) -> Definition:
+    return ParameterDeleted(words(table, "component"), words(table, "name"))
+
+
+def _global_parameter_set(table: Table) -> Definition:
+    return GlobalParameterSet(words(table, "name"), json.loads(words(table, "value")))
+
+
+def _global_parameter_deleted(table: Table) -> Definition:
+    return GlobalParameterDeleted(words(table, "name"))
+
+
 def _policy_set(table: Table) -> Definition:
     return PolicySet(_policy(table))
 
@@ -343,6 +435,11 @@ NAMES: Final[dict[type[Definition], str]] = {
     VhostAdded: "vhost.added",
     VhostDescribed: "vhost.described",
     VhostLimitsSet: "vhost.limits.changed",
+    VhostDeleted: "vhost.deleted",
+    ParameterSet: "parameter.changed",
+    ParameterDeleted: "parameter.deleted",
+    GlobalParameterSet: "global.parameter.changed",
+    GlobalParameterDeleted: "global.parameter.deleted",
     PolicySet: "policy.changed",
     OperatorPolicySet: "operator.policy.changed",
     PolicyDeleted: "policy.deleted",
@@ -361,6 +458,11 @@ READERS: Final[dict[str, Callable[[Table], Definition]]] = {
     "vhost.added": _vhost_added,
     "vhost.described": _vhost_described,
     "vhost.limits.changed": _vhost_limits_set,
+    "vhost.deleted": _vhost_deleted,
+    "parameter.changed": _parameter_set,
+    "parameter.deleted": _parameter_deleted,
+    "global.parameter.changed": _global_parameter_set,
+    "global.parameter.deleted": _global_parameter_deleted,
     "policy.changed": _policy_set,
     "operator.policy.changed": _operator_policy_set,
     "policy.deleted": _policy_deleted,

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import final
 
+from mypy_extensions import i64
+
 from amqpd.broker.arguments import ALTERNATE_EXCHANGE, resource_argument
 from amqpd.broker.binding import Binding, BindingKey, Destination
 from amqpd.broker.random_numbers import RandomNumbers
@@ -42,6 +44,12 @@ class Exchange(Destination):
         self.arguments = arguments
         self.alternate_exchange = resource_argument(self.title(), arguments, ALTERNATE_EXCHANGE)
         """Where messages go that match no binding here, or None; it need not exist."""
+        self.published: i64 = 0
+        """How many messages clients have published to it; `routed` is how many queues they went to, all together.
+
+        Channels count first, and tell it when they are asked to (`collect_counts`); so it is with queues.
+        """
+        self.routed: i64 = 0
         self.bindings: dict[BindingKey, Binding] = {}
         self.onward: dict[BindingKey, Destination] = {}
         """The destinations that are exchanges themselves."""

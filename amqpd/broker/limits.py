@@ -89,6 +89,10 @@ class Node:
 
     def __init__(self) -> None:
         self.limits = NodeLimits()
+        self.queues_declared: i64 = 0
+        """How many times a queue was declared that exists now; `queues_created` is how often there was none before."""
+        self.queues_created: i64 = 0
+        self.queues_deleted: i64 = 0
 
     def queue_count(self) -> int:
         """How many queues there are in all virtual hosts."""
@@ -106,6 +110,8 @@ class OpenCounts:
     def __init__(self) -> None:
         self.connections: i64 = 0
         self.channels: i64 = 0
+        self.connections_opened: i64 = 0
+        self.channels_opened_ever: i64 = 0
         self._connections_in: dict[str, int] = {}
         self._connections_of: dict[str, int] = {}
         self._channels_of: dict[str, int] = {}
@@ -125,6 +131,7 @@ class OpenCounts:
     def connection_opened(self, vhost: str, user: str) -> None:
         """A connection has come into a virtual host."""
         self.connections += 1
+        self.connections_opened += 1
         _count(self._connections_in, vhost, 1)
         _count(self._connections_of, user, 1)
 
@@ -136,6 +143,8 @@ class OpenCounts:
 
     def channels_opened(self, user: str, count: int) -> None:
         """A user has opened channels, or with a negative count some have ended."""
+        if count > 0:
+            self.channels_opened_ever += count
         if count:
             self.channels += count
             _count(self._channels_of, user, count)

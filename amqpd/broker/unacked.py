@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import TYPE_CHECKING, Final, final
 
 from mypy_extensions import i64
@@ -57,6 +58,10 @@ class Unacked:
         for tag in self._deliveries:
             return tag
         return -1
+
+    def first(self, most: i64) -> list[Delivery]:
+        """The oldest deliveries, no more than `most`; they stay unsettled."""
+        return list(islice(self._deliveries.values(), most))
 
     def find(self, delivery_tag: i64) -> Delivery | None:
         """A delivery that stays unsettled; None if the tag is unknown."""

@@ -22,6 +22,8 @@ from amqpd.broker.definitions import (
     ExchangeDeleted,
     OperatorPolicyDeleted,
     OperatorPolicySet,
+    ParameterDeleted,
+    ParameterSet,
     PolicyDeleted,
     PolicySet,
     QueueDeclared,
@@ -49,6 +51,7 @@ from amqpd.clock import Timers
 from amqpd.errors import AccessRefused, InternalError, NotFound, PreconditionFailed
 from amqpd.events import Events
 from amqpd.message import Message
+from amqpd.metrics.message_counts import MessageCounts
 from amqpd.store.storage import Storage
 from amqpd.wire.fields import Table
 
@@ -94,8 +97,12 @@ class VirtualHost(QueueHost):
         """What queues are that are declared without x-queue-type, if they can be that; "" is classic."""
         self.limits: dict[str, int] = {}
         """By their names, "max-connections" and "max-queues"; a negative one is none."""
+        self.parameters: dict[tuple[str, str], object] = {}
+        """Runtime parameters that are only kept, by component and name: values as JSON gives them."""
         self.topology: i64 = 0
         """Grows with every change that can lead a message elsewhere; a remembered route is good for one value."""
+        self.counts = MessageCounts()
+        """What channels have done here that are gone."""
         self._followed = FollowedPolicies(self.exchanges, self.queues)
         self._node = node or Node()
         self._storage = storage
@@ -112,6 +119,8 @@ class VirtualHost(QueueHost):
             Unbound: self._unbound,
             VhostDescribed: self._vhost_described,
             VhostLimitsSet: self._limits_set,
+            ParameterSet: self._parameter_set,
+            ParameterDeleted: self._parameter_deleted,
             PolicySet: self._policy_set,
             OperatorPolicySet: self._operator_policy_set,
             PolicyDeleted: self._policy_deleted,
@@ -196,6 +205,34 @@ class VirtualHost(QueueHost):
             raise PreconditionFailed(
                 f"cannot declare exchange '{name}' in vhost '{self.name}': exchange limit of {limit} is reached"
             )
+
+    def set_parameter(self, component: str, name: str, value: object) -> None:
+        """Keep a runtime parameter; it must be one that JSON can say."""
+        self.change(ParameterSet(component, name, value))
+
+    def delete_parameter(self, component: str, name: str) -> bool:
+        """Forget a runtime parameter; False if there is none."""
+        if (component, name) not in self.parameters:
+            return False
+        self.change(ParameterDeleted(component, name))
+        return True
+
+    def end(self) -> None:
+        """The virtual host is gone, and everything in it: who consumes here hears of it."""
+        self.topology += 1
+        queues = list(self.queues.values())
+        exchanges = list(self.exchanges.values())
+        self.queues.clear()
+        self.exchanges.clear()
+        for queue in queues:
+            if queue.owner is not None:
+                queue.owner.queues.pop(queue, None)
+            queue.drop()
+        for exchange in exchanges:
+            if isinstance(exchange, Delayed):
+                exchange.end()
+        for queue in queues:
+            queue.cancel_consumers()
 
     # Policies
 
@@ -306,7 +343,9 @@ class VirtualHost(QueueHost):
         there can be no such queue.
         """
         existing = self.queues.get(wanted.queue)
+        self._node.queues_declared += 1
         if existing is None:
+            self._node.queues_created += 1
             self.check_queue_limit(wanted.queue)
             title = f"queue '{wanted.queue}' in vhost '{self.name}'"
             is_exclusive = wanted.owner is not None
@@ -449,16 +488,18 @@ class VirtualHost(QueueHost):
 
     def _queue_declared(self, definition: Definition) -> None:
         assert isinstance(definition, QueueDeclared)
-        queue = QUEUE_TYPES[queue_type_of(definition.arguments)](
+        in_force = definition.arguments if definition.is_in_force else {}
+        queue = QUEUE_TYPES[queue_type_of(in_force)](
             definition.queue,
             self.name,
             definition.durable,
             definition.auto_delete,
             definition.owner,
-            definition.arguments,
+            in_force,
             self,
             definition.queue_id,
         )
+        queue.arguments = definition.arguments
         self.queues[definition.queue] = queue
         if definition.owner is not None:
             definition.owner.queues[queue] = None
@@ -467,6 +508,7 @@ class VirtualHost(QueueHost):
     def _queue_deleted(self, definition: Definition) -> None:
         assert isinstance(definition, QueueDeleted)
         queue = self.queues.pop(definition.queue)
+        self._node.queues_deleted += 1
         self._followed.ends(queue)
         if queue.owner is not None:
             del queue.owner.queues[queue]
@@ -507,6 +549,14 @@ class VirtualHost(QueueHost):
     def _limits_set(self, definition: Definition) -> None:
         assert isinstance(definition, VhostLimitsSet)
         self.limits = definition.limits
+
+    def _parameter_set(self, definition: Definition) -> None:
+        assert isinstance(definition, ParameterSet)
+        self.parameters[(definition.component, definition.name)] = definition.value
+
+    def _parameter_deleted(self, definition: Definition) -> None:
+        assert isinstance(definition, ParameterDeleted)
+        self.parameters.pop((definition.component, definition.name), None)
 
     def _policy_set(self, definition: Definition) -> None:
         assert isinstance(definition, PolicySet)

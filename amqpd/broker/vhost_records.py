@@ -10,6 +10,7 @@ from amqpd.broker.definitions import (
     Definition,
     ExchangeDeclared,
     OperatorPolicySet,
+    ParameterSet,
     PolicySet,
     QueueDeclared,
     QueueTtlChanged,
@@ -55,6 +56,9 @@ def _own_definitions(vhost: VirtualHost) -> list[Definition]:
         definitions.append(VhostDescribed(vhost.description, vhost.tags, vhost.default_queue_type))
     if vhost.limits:
         definitions.append(VhostLimitsSet(vhost.limits))
+    definitions += [
+        ParameterSet(component, name, value) for (component, name), value in vhost.parameters.items()
+    ]
     definitions += [PolicySet(policy) for policy in vhost.policies.values()]
     definitions += [OperatorPolicySet(policy) for policy in vhost.operator_policies.values()]
     return definitions
@@ -75,7 +79,10 @@ def _exchange_record(exchange: Exchange) -> bytes:
 
 
 def _queue_record(queue: Queue) -> bytes:
-    declared = QueueDeclared(queue.name, True, queue.auto_delete, None, queue.arguments, int(queue.id))
+    is_in_force = queue.arguments_in_force is queue.arguments
+    declared = QueueDeclared(
+        queue.name, True, queue.auto_delete, None, queue.arguments, int(queue.id), is_in_force
+    )
     queue.record = encode(queue.vhost, declared)
     return queue.record
 

@@ -54,7 +54,9 @@ LOG = "log"
 
 def _default_text(the_setting: Field[Any], default: object) -> str:
     if isinstance(default, tuple):
-        return ",".join(default)
+        return ",".join(default) or "none"
+    if default is None:
+        return "none"
     if isinstance(default, bool):
         return str(default).lower()
     return f"{default} {the_setting.metadata['unit']}".rstrip()

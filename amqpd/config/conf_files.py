@@ -1,6 +1,7 @@
 """Configuration files: which there are, what they include, and what their values stand for."""
 
 import glob
+import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -27,24 +28,43 @@ def configuration_files(main: Path, additional: str | None) -> list[Path]:
 def main_file(named: Path) -> Path:
     """The file that was meant. Raises InvalidConfiguration if there is none, or if it is one in Erlang's format."""
     for file in (named, named.with_name(named.name + SUFFIX)):
-        if file.is_file():
+        if os.path.isfile(file):
             if file.suffix == ERLANG_SUFFIX:
                 raise InvalidConfiguration([f"{file}: is in the format of Erlang, which amqpd does not read"])
             return file
-    if named.is_dir():
-        raise InvalidConfiguration([f"{named}: is a directory, not a file such as rabbitmq.conf"])
-    raise InvalidConfiguration([f"{named}: there is no such file"])
+    raise InvalidConfiguration([f"{named}: {_why_no_file(named)}"])
+
+
+def _why_no_file(named: Path) -> str:
+    if os.path.isdir(named):
+        return "is a directory, not a file such as rabbitmq.conf"
+    try:
+        os.stat(named)
+    except FileNotFoundError:
+        return "there is no such file"
+    except (OSError, ValueError) as error:
+        return f"cannot be read: {(isinstance(error, OSError) and error.strerror) or error}"
+    return "is not a file"
 
 
 def additional_files(main: Path, additional: str | None) -> list[Path]:
     """See `configuration_files`."""
     if additional is None:
-        found = list((main.parent / CONF_D).glob("*" + SUFFIX))
-    elif Path(additional).is_dir():
-        found = list(Path(additional).iterdir())
+        found = [file for file in _in_directory(main.parent / CONF_D) if file.suffix == SUFFIX]
+    elif os.path.isdir(additional):
+        found = _in_directory(Path(additional))
     else:
         found = [Path(name) for name in glob.glob(additional)]
-    return sorted(file for file in found if file.is_file())
+    return sorted(file for file in found if os.path.isfile(file))
+
+
+def _in_directory(directory: Path) -> list[Path]:
+    try:
+        return [directory / name for name in os.listdir(directory)]
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    except OSError as error:
+        raise InvalidConfiguration([f"{directory}: cannot be read: {error.strerror or error}"]) from None
 
 
 def read_entries(files: list[Path], environment: Mapping[str, str]) -> list[Entry]:
@@ -93,9 +113,9 @@ def _included(include: Include, mistakes: list[str]) -> list[Path]:
     directory = include.place.file.parent
     if "*" in include.pattern:
         found = glob.glob(include.pattern, root_dir=directory)
-        return sorted(directory / name for name in found if (directory / name).is_file())
+        return sorted(directory / name for name in found if os.path.isfile(directory / name))
     file = directory / include.pattern
-    if not file.is_file():
+    if not os.path.isfile(file):
         mistakes.append(f"{include.place}: include {include.pattern}: there is no such file")
         return []
     return [file]
@@ -152,4 +172,4 @@ class _Substitution:
 def neighbours(main: Path) -> list[Path]:
     """Files that RabbitMQ would read beside this one, and amqpd does not."""
     names = ("advanced.config", "rabbitmq-env.conf")
-    return [main.parent / name for name in names if (main.parent / name).is_file()]
+    return [main.parent / name for name in names if os.path.isfile(main.parent / name)]

@@ -3,6 +3,7 @@
 import sys
 import textwrap
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from amqpd.config.settings import SETTINGS, SYSTEM_DIRECTORY, UNLIMITED, Settings, Watermark
@@ -49,8 +50,20 @@ def _milliseconds(name: str, value: Any) -> list[str]:
     return [f"{SETTINGS[name].metadata['key']} = {value * 1000}"]
 
 
+def _ssl_listeners(name: str, value: Any) -> list[str]:
+    return ["listeners.ssl = none"]
+
+
+def _numbered(name: str, value: Any) -> list[str]:
+    key = SETTINGS[name].metadata["key"].removesuffix("*")
+    return [f"{key}{number} = {each}" for number, each in enumerate(value, start=1)]
+
+
 WRITERS: dict[str, Callable[[str, Any], list[str]]] = {
     "host": _listeners,
+    "ssl_listeners": _ssl_listeners,
+    "ssl_versions": _numbered,
+    "ssl_ciphers": _numbered,
     "loopback_users": _names,
     "default_user_tags": _names,
     "vm_memory_high_watermark": _watermark,
@@ -60,6 +73,7 @@ WRITERS: dict[str, Callable[[str, Any], list[str]]] = {
 WORDS = {
     "host": "Addresses and ports to listen on, by names that you choose. A port alone is one on every address; "
     "listeners.tcp = none listens nowhere.",
+    "ssl_listeners": "Addresses and ports for AMQP over TLS, as with listeners.tcp: listeners.ssl.default = 5671.",
     "vm_memory_high_watermark": "Memory above which publishers are held back: .relative is a fraction of this "
     "machine's, .absolute a size.",
     "disk_free_limit": "Free disk space below which publishers are held back: .absolute is a size, .relative a "
@@ -73,8 +87,18 @@ WORDS = {
 """What is said of settings whose keys differ from their option."""
 UNITS = {"handshake_timeout_s": "milliseconds"}
 UNITS_TO_NAME = ("bytes", "seconds", "milliseconds")
-ELSEWHERE = {"data_dir": SYSTEM_DIRECTORY, "cluster_name": "rabbit@localhost"}
-"""Defaults that depend on the machine, as they are on some."""
+ELSEWHERE = {
+    "data_dir": SYSTEM_DIRECTORY,
+    "cluster_name": "rabbit@localhost",
+    "ssl_certfile": Path("/etc/amqpd/tls/server.pem"),
+    "ssl_keyfile": Path("/etc/amqpd/tls/server.key"),
+    "ssl_password": "secret",
+    "ssl_cacertfile": Path("/etc/amqpd/tls/authorities.pem"),
+    "ssl_ciphers": ("ECDHE-ECDSA-AES256-GCM-SHA384", "ECDHE-RSA-AES256-GCM-SHA384", "TLS_AES_256_GCM_SHA384"),
+    "ssl_dhfile": Path("/etc/amqpd/tls/dh.pem"),
+    "unix_socket": Path("/run/amqpd/amqpd.sock"),
+}
+"""Values of settings whose default depends on the machine, or is that they are not set."""
 
 
 def example() -> str:

@@ -38,6 +38,7 @@ class Reading:
     def __init__(self) -> None:
         self.values: dict[str, object] = {}
         self.listeners: list[tuple[tuple[str, ...], int]] = []
+        self.ssl_listeners: list[tuple[str, int]] = []
         self.listens_nowhere = False
         self.flags: dict[str, dict[str, bool]] = {}
         self.without: set[str] = set()
@@ -97,9 +98,13 @@ def _no_listener(reading: Reading, entry: Entry) -> None:
 
 
 def _listener(reading: Reading, entry: Entry) -> None:
+    reading.listeners.append(_address(entry))
+
+
+def _address(entry: Entry) -> tuple[tuple[str, ...], int]:
+    """The hosts and the port of a listener. Raises InvalidSetting."""
     if re.fullmatch("[0-9]+", entry.value):
-        reading.listeners.append((EVERYWHERE, _port(entry)))
-        return
+        return EVERYWHERE, _port(entry)
     try:
         host, port = read_listener(entry.value)
         ipaddress.ip_address(host)
@@ -107,7 +112,32 @@ def _listener(reading: Reading, entry: Entry) -> None:
         raise _refused(
             entry, "is neither a port nor an IP address with one, such as 127.0.0.1:5672"
         ) from None
-    reading.listeners.append(((host,), port))
+    return (host,), port
+
+
+def _no_ssl_listener(reading: Reading, entry: Entry) -> None:
+    if entry.value != "none":
+        raise _refused(entry, "is not none; a port is set with listeners.ssl.default")
+    reading.ssl_listeners.clear()
+    reading.values["ssl_listeners"] = Listeners(())
+
+
+def _ssl_listener(reading: Reading, entry: Entry) -> None:
+    hosts, port = _address(entry)
+    reading.ssl_listeners += [(host, port) for host in hosts]
+    reading.values["ssl_listeners"] = Listeners(tuple(reading.ssl_listeners))
+
+
+def _added(name: str) -> Handler:
+    """A key that ends in a number, and adds to the values of the setting."""
+
+    def read(reading: Reading, entry: Entry) -> None:
+        added = read_setting(name, entry.value, entry.written_key())
+        before = reading.values.get(name, ())
+        assert isinstance(added, tuple) and isinstance(before, tuple)
+        reading.values[name] = (*before, *added)
+
+    return read
 
 
 def _port(entry: Entry) -> int:
@@ -185,6 +215,10 @@ def _log_level(of: str) -> Handler:
 OWN_WAY: dict[str, Handler] = {
     "listeners.tcp": _no_listener,
     "listeners.tcp.*": _listener,
+    "listeners.ssl": _no_ssl_listener,
+    "listeners.ssl.*": _ssl_listener,
+    "ssl_options.versions.*": _added("ssl_versions"),
+    "ssl_options.ciphers.*": _added("ssl_ciphers"),
     "loopback_users": _without("loopback_users"),
     "loopback_users.*": _flag("loopback_users"),
     "default_user_tags.*": _flag("default_user_tags"),
@@ -196,6 +230,8 @@ OWN_WAY: dict[str, Handler] = {
     "frame_max": _frame_max,
     "log.console.level": _log_level("console"),
     "log.default.level": _log_level("default"),
+    "management.load_definitions": _plain("load_definitions"),
+    "definitions.local.path": _plain("load_definitions"),
     # RabbitMQ 4.3 has a second name for these.
     "max_connections": _plain("connection_max"),
     "max_channels_per_connection": _plain("channel_max"),
@@ -206,6 +242,9 @@ NOT_KEYS = {
     "host",
     "port",
     "listeners",
+    "ssl_listeners",
+    "ssl_versions",
+    "ssl_ciphers",
     "loopback_users",
     "default_user_tags",
     "vm_memory_high_watermark",

@@ -31,16 +31,15 @@ class Group:
 
 
 TLS = Group(
-    "no TLS",
+    "not part of amqpd's TLS",
     WARNING,
     """
-listeners.ssl listeners.ssl.* num_acceptors.ssl ssl_allow_poodle_attack ssl_cert_login_from
-ssl_cert_login_san_index ssl_cert_login_san_type ssl_handshake_timeout ssl_options ssl_options.cacerts.*
-ssl_options.ciphers.* ssl_options.crl_sources.* ssl_options.versions.* trust_store.providers.*
+num_acceptors.ssl ssl_allow_poodle_attack ssl_options ssl_options.cacerts.*
+ssl_options.crl_sources.* trust_store.providers.*
 trust_store.ssl_options.cacerts.* trust_store.ssl_options.ciphers.* trust_store.ssl_options.versions.*
-ssl_options: bypass_pem_cache cacertfile cert certfile client_renegotiation crl_check depth dh dhfile
-ssl_options: fail_if_no_peer_cert honor_cipher_order honor_ecc_order keyfile log_alert log_level
-ssl_options: password psk_identity reuse_sessions secure_renegotiate verify
+ssl_options: bypass_pem_cache cert client_renegotiation crl_check dh
+ssl_options: honor_ecc_order log_alert log_level
+ssl_options: psk_identity reuse_sessions secure_renegotiate
 ssl_options.crl_sources.*: path timeout
 ssl_options.key: DSAPrivateKey PrivateKeyInfo RSAPrivateKey
 trust_store: directory https_request_timeout refresh_interval ssl_options url
@@ -52,11 +51,11 @@ trust_store.ssl_options.key: DSAPrivateKey PrivateKeyInfo RSAPrivateKey
 )
 
 DEFINITIONS = Group(
-    "no definitions at start",
+    "definitions come from files, by load_definitions",
     WARNING,
     """
-definitions.hashing.algorithm definitions.https.url definitions.local.path definitions.tls.cacerts.*
-definitions.tls.ciphers.* definitions.tls.versions.* load_definitions management.load_definitions
+definitions.hashing.algorithm definitions.https.url definitions.tls.cacerts.* definitions.tls.ciphers.*
+definitions.tls.versions.*
 default_limits.vhosts.*: max_connections max_queues pattern
 default_policies.operator.*: apply_to delivery_limit expires max_in_memory_bytes max_in_memory_length
 default_policies.operator.*: max_length max_length_bytes message_ttl queue_pattern vhost_pattern
@@ -330,7 +329,7 @@ NETWORK = Group(
     "sockets are set up by the broker",
     WARNING,
     """
-proxy_protocol reverse_dns_lookups tcp_listen_options
+reverse_dns_lookups tcp_listen_options
 tcp_listen_options: backlog buffer delay_send dontroute exit_on_close fd high_msgq_watermark
 tcp_listen_options: high_watermark keepalive low_msgq_watermark low_watermark nodelay port priority
 tcp_listen_options: recbuf send_timeout send_timeout_close sndbuf tos
@@ -428,7 +427,6 @@ AS_IT_IS = {
     "cluster_partition_handling": ("ignore",),
     "default_queue_type": ("classic",),
     "hipe_compile": ("false",),
-    "listeners.ssl": ("none",),
     "log.console": ("true",),
     "log.console.formatter": ("plaintext",),
     "log.console.stdio": ("stderr",),
@@ -437,9 +435,10 @@ AS_IT_IS = {
     "log.journald": ("false",),
     "log.syslog": ("false",),
     "password_hashing_module": ("rabbit_password_hashing_sha256",),
-    "proxy_protocol": ("false",),
     "reverse_dns_lookups": ("false",),
     "ssl_options": ("none",),
+    "ssl_options.client_renegotiation": ("false",),
+    "ssl_options.secure_renegotiate": ("true",),
     "tcp_listen_options.nodelay": ("true",),
     "vm_memory_calculation_strategy": ("rss",),
 }

@@ -11,7 +11,10 @@ from amqpd.config.settings import SETTINGS, Settings
 Reread = Callable[[], Configuration]
 """Reads the configuration from where it was read at start. Raises InvalidConfiguration."""
 Reloaded = Callable[[Settings], None]
-"""Told the settings after every reload, changed or not: certificates have new contents under the same name."""
+"""Told the settings with every reload, changed or not: certificates have new contents under the same name.
+
+May raise InvalidConfiguration; nobody after it is told then, so what cannot refuse comes last.
+"""
 
 
 class Reloading:
@@ -28,20 +31,25 @@ class Reloading:
     def reload(self) -> None:
         """Read the configuration again, and change what can change. Any mistake in it changes nothing."""
         try:
-            wanted = self._reread().settings
+            now, later = self._change(self._reread().settings)
         except InvalidConfiguration as invalid:
             for mistake in invalid.mistakes:
                 self._log.error("configuration not reloaded", fields={"mistake": mistake})
             return
-        now, later = changes(self.settings, wanted)
-        self.settings = replace(self.settings, **{name: getattr(wanted, name) for name in now})
-        for reloaded in self._reloaded:
-            reloaded(self.settings)
         self._log.info("configuration reloaded", fields={"changed": ", ".join(map(written, now))})
         if later:
             self._log.warning(
                 "changed settings need a restart", fields={"settings": ", ".join(map(written, later))}
             )
+
+    def _change(self, wanted: Settings) -> tuple[list[str], list[str]]:
+        """`changes`, of which the first are made."""
+        now, later = changes(self.settings, wanted)
+        settings = replace(self.settings, **{name: getattr(wanted, name) for name in now})
+        for reloaded in self._reloaded:
+            reloaded(settings)
+        self.settings = settings
+        return now, later
 
 
 def changes(before: Settings, after: Settings) -> tuple[list[str], list[str]]:

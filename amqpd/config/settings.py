@@ -18,6 +18,8 @@ SYSTEM_DIRECTORY = Path("/var/lib/amqpd")
 STATE_BELOW_HOME = {"darwin": "Library/Application Support", "win32": "AppData/Local"}
 """Where state goes on platforms that know neither the system's directory nor XDG_STATE_HOME."""
 LARGEST_SIZE_BYTES = 2**62
+NOTHING = "none"
+"""The text of a setting that has no value."""
 UNLIMITED = -1
 """What RabbitMQ's settings call infinity."""
 
@@ -68,6 +70,13 @@ class Listeners:
         if self.addresses is None:
             return "host and port"
         return ",".join(f"{host}:{port}" for host, port in self.addresses) or "none"
+
+
+class FileMode(int):
+    """Permissions of a file, in octal digits: `0660`."""
+
+    def __str__(self) -> str:
+        return f"{int(self):04o}"
 
 
 def setting(
@@ -163,6 +172,109 @@ class Settings:
         "listeners.tcp.*",
         Listeners(),
         "Addresses with their ports, such as 127.0.0.1:5672,::1:5673, instead of host and port; none listens nowhere.",
+    )
+    ssl_listeners: Listeners = setting(
+        "listeners.ssl.*",
+        Listeners(()),
+        "Addresses with their ports for AMQP over TLS, such as 127.0.0.1:5671; none listens nowhere.",
+    )
+    ssl_certfile: Path | None = setting(
+        "ssl_options.certfile",
+        None,
+        "File with the certificate for TLS, and those between it and the root (PEM).",
+    )
+    ssl_keyfile: Path | None = setting(
+        "ssl_options.keyfile",
+        None,
+        "File with the key of the certificate, unless that is in the same file (PEM).",
+    )
+    ssl_password: str | None = setting(
+        "ssl_options.password", None, "Password that the key is encrypted with."
+    )
+    ssl_cacertfile: Path | None = setting(
+        "ssl_options.cacertfile",
+        None,
+        "File with the authorities whose certificates clients may have (PEM).",
+    )
+    ssl_verify: str = setting(
+        "ssl_options.verify",
+        "verify_none",
+        "Whether clients are asked for a certificate, which must then be good.",
+        choices=("verify_none", "verify_peer"),
+    )
+    ssl_fail_if_no_peer_cert: bool = setting(
+        "ssl_options.fail_if_no_peer_cert",
+        False,
+        "Refuse clients that have no certificate; needs verify_peer.",
+    )
+    ssl_depth: int = setting(
+        "ssl_options.depth",
+        10,
+        "Most certificates between a client's and the root.",
+        "certificates",
+        minimum=0,
+        maximum=255,
+    )
+    ssl_versions: tuple[str, ...] = setting(
+        "ssl_options.versions.*",
+        ("tlsv1.3", "tlsv1.2"),
+        "Versions of TLS: tlsv1.3, tlsv1.2, tlsv1.1, tlsv1.",
+    )
+    ssl_ciphers: tuple[str, ...] = setting(
+        "ssl_options.ciphers.*",
+        (),
+        "Cipher suites of TLS 1.2 and older, by OpenSSL's names, instead of its default; none of TLS 1.3 among them "
+        "(TLS_...) turns TLS 1.3 off, and one of them allows all of its suites.",
+    )
+    ssl_honor_cipher_order: bool = setting(
+        "ssl_options.honor_cipher_order",
+        False,
+        "Choose cipher suites in our order rather than in the client's.",
+    )
+    ssl_dhfile: Path | None = setting(
+        "ssl_options.dhfile", None, "File with parameters for Diffie-Hellman in TLS 1.2 (PEM)."
+    )
+    ssl_handshake_timeout_ms: int = setting(
+        "ssl_handshake_timeout",
+        5000,
+        "Time a client has for the TLS handshake.",
+        "milliseconds",
+        minimum=1,
+        maximum=86_400_000,
+    )
+    ssl_cert_login_from: str = setting(
+        "ssl_cert_login_from",
+        "distinguished_name",
+        "What of a client's certificate is the user's name, for the mechanism EXTERNAL.",
+        choices=("distinguished_name", "common_name", "subject_alternative_name", "subject_alt_name"),
+    )
+    ssl_cert_login_san_type: str = setting(
+        "ssl_cert_login_san_type",
+        "dns",
+        "Kind of alternative name that is the user's.",
+        choices=("dns", "ip", "email", "uri", "other_name"),
+    )
+    ssl_cert_login_san_index: int = setting(
+        "ssl_cert_login_san_index",
+        0,
+        "Which of the alternative names of that kind, counted from 0.",
+        minimum=0,
+        maximum=2**31 - 1,
+    )
+    proxy_protocol: bool = setting(
+        "proxy_protocol",
+        False,
+        "Every connection over TCP begins with the header of a proxy (PROXY protocol 1 or 2).",
+    )
+    unix_socket: Path | None = setting(
+        "amqpd.listeners.unix",
+        None,
+        "UNIX socket to listen on too; who connects there counts as on this machine.",
+    )
+    unix_socket_permissions: FileMode = setting(
+        "amqpd.listeners.unix.permissions",
+        FileMode(0o660),
+        "Permissions of its file, in octal digits.",
     )
     data_dir: Path = setting("amqpd.data_dir", default_data_dir, "Directory for durable data.")
     in_memory: bool = setting(
@@ -295,6 +407,12 @@ class Settings:
         ".*",
         "What the default user may consume and bind from there, a regular expression.",
     )
+    load_definitions: str = setting(
+        "load_definitions",
+        NOTHING,
+        "File of definitions to import at every start, or a directory of such files; a new data directory then begins"
+        " with them alone. none is no file.",
+    )
     event_loop: str = setting(
         "amqpd.event_loop",
         "auto",
@@ -379,6 +497,19 @@ def _listeners_refusal(the_setting: Field[Any], value: object) -> str:
     return "" if isinstance(value, Listeners) else "is not a list of addresses with their ports"
 
 
+def _mode_refusal(the_setting: Field[Any], value: object) -> str:
+    return "" if isinstance(value, FileMode) and 0 <= value <= 0o777 else "is not between 0000 and 0777"
+
+
+def _optional(refusal: Callable[[Field[Any], object], str]) -> Callable[[Field[Any], object], str]:
+    """That of a setting which may also be None."""
+
+    def refuse(the_setting: Field[Any], value: object) -> str:
+        return "" if value is None else refusal(the_setting, value)
+
+    return refuse
+
+
 REFUSALS: dict[object, Callable[[Field[Any], object], str]] = {
     int: _int_refusal,
     str: _text_refusal,
@@ -386,6 +517,9 @@ REFUSALS: dict[object, Callable[[Field[Any], object], str]] = {
     Path: _path_refusal,
     Listeners: _listeners_refusal,
     Watermark: _watermark_refusal,
+    Path | None: _optional(_path_refusal),
+    str | None: _optional(_text_refusal),
+    FileMode: _mode_refusal,
 }
 
 
@@ -464,6 +598,18 @@ def _read_path(text: str) -> Path:
     return Path(text)
 
 
+def _read_file(text: str) -> Path:
+    if not text or "\0" in text:
+        raise ValueError("is not the name of a file")
+    return Path(text)
+
+
+def _read_mode(text: str) -> FileMode:
+    if not re.fullmatch("0?[0-7]{3}", text):
+        raise ValueError("is not a mode in octal digits, such as 0660")
+    return FileMode(text, 8)
+
+
 READERS: dict[object, Callable[[str], object]] = {
     int: _read_int,
     str: str,
@@ -472,6 +618,9 @@ READERS: dict[object, Callable[[str], object]] = {
     Path: _read_path,
     Listeners: _read_listeners,
     Watermark: _read_watermark,
+    Path | None: _read_file,
+    str | None: str,
+    FileMode: _read_mode,
 }
 
 

@@ -10,7 +10,7 @@ from mypy_extensions import i32, i64
 from pamqp import commands
 from pamqp.base import Frame as Method
 
-from amqpd.broker.consumer import Consumer, Sink
+from amqpd.broker.consumer import Consumer, Sink, count_deliveries
 from amqpd.broker.exchange import Exchange
 from amqpd.broker.limits import is_reached
 from amqpd.broker.queues.queue import BEHIND, LOGGED, REFUSED, Queue
@@ -26,6 +26,7 @@ from amqpd.errors import (
     UnexpectedFrame,
 )
 from amqpd.message import NOT_LOGGED, PERSISTENT, TO_BE_LOGGED, Message, write_content
+from amqpd.metrics.message_counts import MessageCounts, count_get
 from amqpd.protocol.checks import REPLY_TO_QUEUE
 from amqpd.protocol.confirms import Confirms
 from amqpd.protocol.consumer_timeout import ConsumerTimeout
@@ -87,6 +88,10 @@ class Channel(Sink):
         self.transaction: Transaction | None = None
         self.reply_consumer: Consumer | None = None
         """The consumer of direct replies, of which a channel has one at most."""
+        self.published: i64 = 0
+        self.acked: i64 = 0
+        self.counts = MessageCounts()
+        """What happens seldom, and what consumers have got that are gone; see `message_counts`."""
         self._consumers_unacked: i64 = 0
         self._next_delivery_tag: i64 = 1
         self._deliver_head = int((FRAME_METHOD << 16) | channel_id).to_bytes(3, "big")
@@ -174,7 +179,10 @@ class Channel(Sink):
         outcome: i64 = 0
         if not queues:
             if mandatory:
+                self.counts.return_unroutable += 1
                 self._return(message)
+            else:
+                self.counts.drop_unroutable += 1
             return outcome
         journal = self.journal
         if journal is not None and (message.flags & PERSISTENT or journal.failure):
@@ -289,9 +297,11 @@ class Channel(Sink):
 
     def discard(self, deliveries: list[Delivery]) -> None:
         """These deliveries are done with; their consumers may get more."""
+        self.acked += len(deliveries)
         for delivery in deliveries:
             queue = delivery.queue
             queue.unacked -= 1
+            queue.acked += 1
             if delivery.message.log_position != NOT_LOGGED:
                 queue.forget(delivery.message, delivery.position)
         self._give_credit(deliveries)
@@ -359,6 +369,9 @@ class Channel(Sink):
         """Write basic.deliver and the content straight into the connection's output."""
         delivery_tag = self._next_delivery_tag
         self._next_delivery_tag = delivery_tag + 1
+        consumer.delivered += 1
+        if redelivered:
+            consumer.redelivered += 1
         if not consumer.no_ack:
             self._consumers_unacked += 1
             kept = message if consumer.can_return else NO_MESSAGE
@@ -393,9 +406,13 @@ class Channel(Sink):
         """Answer basic.get with the first ready message, or with get-empty (1.8.3.10)."""
         found = queue.get()
         if found is None:
+            self.counts.get_empty += 1
+            queue.counts.get_empty += 1
             self.send(commands.Basic.GetEmpty())
             return
         message, position, redelivered = found
+        count_get(self.counts, no_ack, redelivered)
+        count_get(queue.counts, no_ack, redelivered)
         delivery_tag = self._next_delivery_tag
         self._next_delivery_tag = delivery_tag + 1
         if no_ack:
@@ -433,7 +450,7 @@ class Channel(Sink):
 
     def consumer_cancelled(self, consumer: Consumer) -> None:
         """Tell the client, if it can hear it, that its consumer ended with its queue."""
-        self.consumers.pop(consumer.tag, None)
+        self._forget_consumer(consumer)
         if self.connection.consumer_cancel_notify and self.state != CHANNEL_CLOSING:
             self.send(commands.Basic.Cancel(consumer.tag, True))
 
@@ -521,7 +538,7 @@ class Channel(Sink):
 
     def end_consumer(self, consumer: Consumer) -> None:
         """End one consumer; an auto-delete queue goes with its last."""
-        self.consumers.pop(consumer.tag, None)
+        self._forget_consumer(consumer)
         queue = consumer.queue
         queue.remove_consumer(consumer)
         if consumer is self.reply_consumer:
@@ -531,6 +548,26 @@ class Channel(Sink):
             return
         if queue.auto_delete and not queue.consumers and not queue.deleted:
             self.vhost.end_queue(queue)
+
+    def _forget_consumer(self, consumer: Consumer) -> None:
+        if self.consumers.pop(consumer.tag, None) is not None:
+            count_deliveries(self.counts, consumer)
+
+    def collect_counts(self) -> None:
+        """Let exchanges and queues know what was published here."""
+        self._publishing.collect_counts()
+
+    def message_counts(self) -> MessageCounts:
+        """What has happened to messages on this channel."""
+        self.collect_counts()
+        counts = self.counts.copy()
+        counts.publish = int(self.published)
+        counts.ack = int(self.acked)
+        if self.confirms is not None:
+            counts.confirm = int(self.confirms.confirmed)
+        for consumer in self.consumers.values():
+            count_deliveries(counts, consumer)
+        return counts
 
     def leave_queues(self) -> None:
         """Get nothing more, so that what is about to be requeued goes to others."""
@@ -550,6 +587,7 @@ class Channel(Sink):
         self._return_all()
         for consumer in list(self.consumers.values()):
             self.end_consumer(consumer)
+        self.vhost.counts.add(self.message_counts())
 
     def begin_closing(self) -> None:
         """The channel was closed for an error; what else arrives on it is ignored until close-ok."""

@@ -27,6 +27,8 @@ class Confirms(Waiter):
         self.is_noted = False
         """Whether the connection knows that something was published since confirms were last sent."""
         self._channel = channel
+        self.confirmed: i64 = 0
+        """How many of them were confirmed."""
         self._answered: i64 = 0
         """All tags up to this were answered."""
         self._logged: i64 = 0
@@ -48,6 +50,10 @@ class Confirms(Waiter):
         """One more message was published, and a queue was too full for it."""
         self.published += 1
         self._refused.append(int(self.published))
+
+    def unanswered(self) -> int:
+        """How many messages the publisher knows nothing of yet."""
+        return int(self.published - self._answered)
 
     def send(self) -> None:
         """Confirm everything that may be confirmed, with as few frames as possible; wait for the rest."""
@@ -72,6 +78,7 @@ class Confirms(Waiter):
 
     def _confirm_up_to(self, tag: i64) -> None:
         if tag > self._answered:
+            self.confirmed += tag - self._answered
             self._channel.confirm(tag, tag - self._answered > 1)
             self._answered = tag
 

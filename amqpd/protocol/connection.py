@@ -10,10 +10,11 @@ from pamqp import commands
 from pamqp.base import Frame as Method
 
 from amqpd.auth.permissions import Permissions
-from amqpd.auth.users import User, Users
+from amqpd.auth.users import Login, User, Users
 from amqpd.broker.broker import Broker
 from amqpd.broker.consumer import Consumer
 from amqpd.broker.limits import UNLIMITED, is_reached
+from amqpd.broker.open_connections import OpenConnection
 from amqpd.broker.queues.queue import Owner, Publisher, Queue
 from amqpd.broker.vhost import VirtualHost
 from amqpd.clock import Timer
@@ -79,7 +80,7 @@ CLOSE_TIMEOUT_S: Final = 30.0
 
 
 @final
-class Connection(Publisher):
+class Connection(Publisher, OpenConnection, Login):
     """One AMQP connection: bytes in by `receive`, bytes out by `take_output`; no clock but the broker's timers."""
 
     def __init__(
@@ -121,6 +122,13 @@ class Connection(Publisher):
         """Whether so much output waits that deliveries must stop."""
         self.received_bytes = 0
         self.taken_bytes = 0
+        self.reads: i64 = 0
+        """How often something was received; `writes` is how often something was written."""
+        self.writes: i64 = 0
+        self.mechanism = ""
+        """How the client has logged in, as SASL calls it."""
+        self.opened_s = 0.0
+        """When the handshake was done, in seconds since 1970."""
         self._reader = FrameReader()
         self._last_channel: Channel | None = None
         self._woken = False
@@ -138,6 +146,7 @@ class Connection(Publisher):
     def receive(self, data: bytes) -> None:
         """Take bytes from the peer. Never raises for anything the peer sent."""
         self.received_bytes += len(data)
+        self.reads += 1
         if self.state == AWAITING_HEADER:
             data = self._handshake.receive_header(data)
         if not data or self._ignoring:
@@ -168,6 +177,7 @@ class Connection(Publisher):
     def take_output(self) -> list[Octets]:
         """Return, and forget, the bytes to write."""
         self._woken = False
+        self.writes += 1
         self.taken_bytes += self.output.size()
         return self.output.take()
 
@@ -294,6 +304,34 @@ class Connection(Publisher):
             self.refuse(ConnectionForced("broker forced connection closure with reason 'shutdown'"), "info")
         elif self.state != CLOSING:
             self.hang_up()
+
+    # What others know of an open connection
+
+    def connection_name(self) -> str:
+        """`127.0.0.1:43580 -> 127.0.0.1:5672`: no other open connection has it."""
+        return self.peer.name
+
+    def vhost_name(self) -> str:
+        """The virtual host it has entered."""
+        return self.vhost_opened().name
+
+    def user_name(self) -> str:
+        """Who has logged in."""
+        return self.user_logged_in().name
+
+    def close_for(self, reason: str) -> None:
+        """Somebody wants it to end: say so (320), unless it is ending anyway."""
+        if self.state == OPEN:
+            self.method_id = 0
+            self.refuse(ConnectionForced(reason))
+
+    def user_changed(self) -> None:
+        """What the user may do may be different: what was granted, and is remembered with routes, is asked again."""
+        self.vhost_opened().topology += 1
+
+    def user_deleted(self) -> None:
+        """The user is gone, and so is its connection."""
+        self.close_for(f"user '{self.user_name()}' is deleted")
 
     # Frames
 
@@ -463,6 +501,9 @@ class Connection(Publisher):
         self.vhost = vhost
         self.broker.open_counts.connection_opened(vhost.name, self.user_logged_in().name)
         self._is_counted = True
+        self.broker.connections.add(self)
+        self.users.logged_in(self.user_logged_in().name, self)
+        self.opened_s = self.broker.clock.unix_s()
         self.state = OPEN
         self._set_timer(None)
         self.send(0, commands.Connection.OpenOk())
@@ -470,15 +511,28 @@ class Connection(Publisher):
         name = self.client_properties.get("connection_name")
         self.tell("info", "connection opened", {"name": "" if name is None else str(name.value)})
 
+    def enter(self, user: User, vhost: VirtualHost) -> Channel:
+        """Be open, without a handshake, for a user who is known: the channel, its only one.
+
+        For what the broker does in a user's name; the connection is in no count, and stops for no heartbeat.
+        """
+        self.user = user
+        self.vhost = vhost
+        self.state = OPEN
+        self._set_timer(None)
+        channel = Channel(self, 1)
+        self.channels[1] = channel
+        return channel
+
     def vhost_opened(self) -> VirtualHost:
         """The vhost of an open connection."""
         assert self.vhost is not None
         return self.vhost
 
     def user_logged_in(self) -> User:
-        """The user of a connection that is through the handshake."""
+        """The user of a connection that is through the handshake, as it is now."""
         assert self.user is not None
-        return self.user
+        return self.users.get(self.user.name) or self.user
 
     def permissions_granted(self) -> Permissions:
         """What the user may do now in the vhost of an open connection: nothing, once all was taken away."""
@@ -605,6 +659,8 @@ class Connection(Publisher):
             user = self.user_logged_in().name
             self.broker.open_counts.channels_opened(user, -channel_count)
             self.broker.open_counts.connection_ended(self.vhost_opened().name, user)
+            self.broker.connections.remove(self)
+            self.users.logged_out(user, self)
 
     def _set_timer(self, timer: Timer | None) -> None:
         """There is one deadline at a time: for the handshake, or for closing."""

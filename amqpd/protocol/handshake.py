@@ -104,6 +104,7 @@ class Handshake:
         external_name = connection.peer.external_name
         try:
             self._mechanism = find_mechanism(method.mechanism, external_name is not None)
+            connection.mechanism = method.mechanism
             self._log_in(self._mechanism.start(bytes_of(method.response or ""), external_name))
         except (MalformedResponse, UnknownMechanism) as error:
             connection.refuse_silently(str(error))

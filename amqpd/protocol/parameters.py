@@ -67,7 +67,7 @@ class Peer:
         """`127.0.0.1:43580 -> 127.0.0.1:5672`, as RabbitMQ names connections."""
         self.is_loopback = is_loopback
         self.external_name = external_name
-        """The user that a verified TLS certificate names, for mechanism EXTERNAL."""
+        """The user that a verified TLS certificate names, empty if it names none; None without one: no EXTERNAL."""
 
 
 @mypyc_attr(allow_interpreted_subclasses=True)

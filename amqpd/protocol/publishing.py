@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final, final
 from librt.strings import read_i64_be
 from mypy_extensions import i64
 
+from amqpd.broker.exchange import Exchange
 from amqpd.broker.queues.queue import Queue
 from amqpd.errors import (
     AccessRefused,
@@ -164,6 +165,9 @@ class Publishing:
         if queues is None or checked.routing_keys:
             routing_keys = [route.routing_key, *checked.routing_keys]
             queues = channel.vhost.route(route.exchange, routing_keys, message)
+            self._count(route.exchange, queues, 1)
+        else:
+            route.published += 1
         channel.publish(message, queues, (self._bits & MANDATORY) != 0)
 
     def _find_route(self) -> Route:
@@ -182,9 +186,31 @@ class Publishing:
             queues = vhost.route(exchange, [routing_key], message)
         route = Route(self._address, exchange, routing_key, queues, vhost.topology)
         if len(self._routes) >= ROUTES_REMEMBERED:
+            self.collect_counts()
             self._routes.clear()
+        elif self._address in self._routes:
+            self._collect_count(self._routes[self._address])
         self._routes[self._address] = route
         return route
+
+    def collect_counts(self) -> None:
+        """Let the channel, exchanges and queues know what was published since they were told last."""
+        for route in self._routes.values():
+            self._collect_count(route)
+
+    def _collect_count(self, route: Route) -> None:
+        count = route.published
+        if count:
+            route.published = 0
+            self._count(route.exchange, route.queues or [], count)
+
+    def _count(self, exchange: Exchange, queues: list[Queue], count: i64) -> None:
+        """So many messages were published to an exchange and went to these queues."""
+        self._channel.published += count
+        exchange.published += count
+        exchange.routed += count * len(queues)
+        for queue in queues:
+            queue.published += count
 
     def _check_header(self) -> Checked:
         """Check the properties; a header like the one before need not be checked again."""

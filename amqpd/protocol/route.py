@@ -32,3 +32,5 @@ class Route:
         self.routing_key = routing_key
         self.queues = queues
         self.topology = topology
+        self.published: i64 = 0
+        """How many messages have gone this way that nobody has counted yet; see Publishing.collect_counts."""

@@ -7,6 +7,7 @@ import errno
 import socket
 import traceback
 from collections.abc import Sequence
+from pathlib import Path
 
 import anyio
 from anyio.abc import SocketAttribute
@@ -14,8 +15,12 @@ from anyio.abc import SocketAttribute
 from amqpd.auth.users import Users
 from amqpd.broker.broker import Broker
 from amqpd.protocol.parameters import Parameters
+from amqpd.server.accepting import Acceptor
+from amqpd.server.arrival import Arrival, LocalArrival
 from amqpd.server.session import Session
 from amqpd.server.timekeeper import Timekeeper
+from amqpd.server.tls import Tls, TlsError, TlsOptions
+from amqpd.server.unix_sockets import UnixListener
 
 BACKLOG = 1024
 LARGE_READ_BYTES = 524288
@@ -34,7 +39,16 @@ class ListenError(Exception):
 class Server:
     """All listeners and sessions of one broker."""
 
-    def __init__(self, broker: Broker, users: Users, parameters: Parameters, read_size_bytes: int) -> None:
+    def __init__(
+        self,
+        broker: Broker,
+        users: Users,
+        parameters: Parameters,
+        read_size_bytes: int,
+        *,
+        proxy_protocol: bool = False,
+    ) -> None:
+        """With `proxy_protocol`, every connection over TCP has to begin with a proxy's header."""
         self.broker = broker
         self.users = users
         self.parameters = parameters
@@ -44,10 +58,37 @@ class Server:
         self.read_buffer = memoryview(bytearray(read_size_bytes))
         self.large_read_buffer = memoryview(bytearray(max(read_size_bytes, LARGE_READ_BYTES)))
         self._timekeeper = Timekeeper(broker.timers)
-        self._servers: list[asyncio.Server] = []
+        self._proxy_protocol = proxy_protocol
+        self._tls: Tls | None = None
+        self.tls_addresses: list[tuple[str, int]] = []
+        self.unix_paths: list[Path] = []
+        self._over_tcp = Arrival()
+        self._servers: list[asyncio.Server | Acceptor] = []
+        self._unix_listeners: list[UnixListener] = []
+        self._local_arrivals = 0
         self._all_ended = anyio.Event()
 
-    async def listen(self, hosts: Sequence[str], port: int) -> list[tuple[str, int]]:
+    def use_tls(self, options: TlsOptions) -> None:
+        """Read the certificates that `listen` needs for TLS. Raises ListenError."""
+        try:
+            self._tls = Tls(options)
+        except TlsError as error:
+            raise ListenError(str(error)) from None
+
+    def reload_certificates(self) -> None:
+        """Read the files with certificates again: new connections get them, or, if they are bad, what there was."""
+        if self._tls is None:
+            return
+        try:
+            self._tls.reload()
+        except TlsError as error:
+            self.broker.events.tell("error", "certificates not reloaded", {"reason": str(error)})
+        else:
+            self.broker.events.tell("info", "certificates reloaded", {})
+
+    async def listen(
+        self, hosts: Sequence[str], port: int, *, over_tls: bool = False
+    ) -> list[tuple[str, int]]:
         """Listen on every host; the addresses that were really taken, with port 0 filled in.
 
         Raises ListenError. An IPv6 address that a machine without IPv6 does not have is passed over.
@@ -55,7 +96,7 @@ class Server:
         addresses: list[tuple[str, int]] = []
         for host in hosts:
             try:
-                taken = await self._listen(host, port)
+                taken = await self._listen(host, port, self._tls if over_tls else None)
             except OSError as error:
                 if host in ("::1", "::") and len(hosts) > 1 and error.errno in NO_SUCH_ADDRESS:
                     continue
@@ -63,23 +104,60 @@ class Server:
                 raise ListenError(f"cannot listen on {host} port {port}: {error.strerror or error}") from None
             port = port or taken[0][1]
             addresses += taken
+        if over_tls:
+            self.tls_addresses += addresses
         return addresses
 
-    async def _listen(self, host: str, port: int) -> list[tuple[str, int]]:
+    async def _listen(self, host: str, port: int, tls: Tls | None) -> list[tuple[str, int]]:
         addresses: list[tuple[str, int]] = []
         multi_listener = await anyio.create_tcp_listener(local_host=host, local_port=port, backlog=BACKLOG)
         for listener in multi_listener.listeners:
             raw_socket = listener.extra(SocketAttribute.raw_socket)
             # Every connection inherits it.
             raw_socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER_BYTES)
-            server = await self.loop.create_server(lambda: Session(self), sock=raw_socket, backlog=BACKLOG)
-            self._servers.append(server)
+            self._servers.append(await self._serve(raw_socket, tls))
             addresses.append(raw_socket.getsockname()[:2])
         return addresses
 
+    async def _serve(self, listening: socket.socket, tls: Tls | None) -> asyncio.Server | Acceptor:
+        if tls is None and not self._proxy_protocol:
+            return await self.loop.create_server(
+                lambda: Session(self, self._over_tcp), sock=listening, backlog=BACKLOG
+            )
+        return Acceptor(
+            listening,
+            self.broker.events,
+            lambda arrival: Session(self, arrival),
+            tls=tls,
+            proxy_protocol=self._proxy_protocol,
+        )
+
+    async def listen_unix(self, path: Path, mode: int) -> None:
+        """Listen on a UNIX socket, whose file gets this mode. Raises ListenError."""
+        try:
+            listener = UnixListener(path, mode)
+        except OSError as error:
+            self._stop_listening()
+            raise ListenError(f"cannot listen on {path}: {error.strerror or error}") from None
+        self._unix_listeners.append(listener)
+        self.unix_paths.append(path)
+        self._servers.append(
+            await self.loop.create_unix_server(
+                lambda: Session(self, self._local_arrival(path)), sock=listener.socket, backlog=BACKLOG
+            )
+        )
+
+    def _local_arrival(self, path: Path) -> LocalArrival:
+        # Nobody has an address there; a number tells connections apart.
+        self._local_arrivals += 1
+        return LocalArrival(f"unix:{self._local_arrivals} -> unix:{path}")
+
     async def stop(self) -> None:
         """Listen no more, tell every client (connection.close 320), and wait a little for their answers."""
+        acceptors = [server for server in self._servers if isinstance(server, Acceptor)]
         self._stop_listening()
+        for acceptor in acceptors:
+            await acceptor.closed()
         for session in list(self.sessions):
             session.connection.shut_down()
         if self.sessions:
@@ -93,6 +171,10 @@ class Server:
     def _stop_listening(self) -> None:
         for server in self._servers:
             server.close()
+        for listener in self._unix_listeners:
+            listener.remove()
+        self._servers.clear()
+        self._unix_listeners.clear()
 
     def session_ended(self) -> None:
         """One session less; `stop` may be waiting for the last."""

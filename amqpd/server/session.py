@@ -7,12 +7,12 @@ no task and no buffer, and a message crosses no task switch on its way from one 
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 from typing import TYPE_CHECKING, cast
 
 from amqpd.broker.queues.queue import Queue
 from amqpd.protocol.connection import Connection
-from amqpd.protocol.parameters import Peer, Transport
+from amqpd.protocol.parameters import Transport
+from amqpd.server.arrival import Arrival
 
 if TYPE_CHECKING:
     from amqpd.server.listeners import Server
@@ -43,8 +43,9 @@ ABORT_S = 5.0
 class Session(asyncio.BufferedProtocol):
     """Carries bytes between a transport of the event loop and a `Connection`."""
 
-    def __init__(self, server: Server) -> None:
+    def __init__(self, server: Server, arrival: Arrival) -> None:
         self._server = server
+        self._arrival = arrival
         self._loop = server.loop
         self._buffer = server.read_buffer
         self._reading = False
@@ -66,7 +67,7 @@ class Session(asyncio.BufferedProtocol):
         high_bytes = min(WRITE_BUFFER_HIGH_BYTES, int(server.parameters.output_max_bytes) // 2)
         self._transport.set_write_buffer_limits(high_bytes)
         self.connection = Connection(
-            server.broker, server.users, server.parameters, peer_of(transport), _Carrier(self)
+            server.broker, server.users, server.parameters, self._arrival.peer(transport), _Carrier(self)
         )
         server.sessions.add(self)
 
@@ -205,10 +206,10 @@ class Session(asyncio.BufferedProtocol):
         self._loop.call_soon(self._close_when_written)
 
     def _close_when_written(self) -> None:
-        chunks = self.connection.take_output()
-        if chunks and not self._transport.is_closing():
-            self._transport.writelines(chunks)
-        self._transport.close()
+        # A transport of asyncio's TLS must not be closed twice.
+        if not self._transport.is_closing():
+            self._transport.writelines(self.connection.take_output())
+            self._transport.close()
         if self._transport.get_write_buffer_size():
             self._server.broker.timers.after(ABORT_S, self._transport.abort)
 
@@ -246,25 +247,3 @@ class _Carrier(Transport):
 
     def close(self) -> None:
         self._session.close()
-
-
-def peer_of(transport: asyncio.BaseTransport) -> Peer:
-    """The peer's name and whether it is on this machine."""
-    peer_name = transport.get_extra_info("peername")
-    own_name = transport.get_extra_info("sockname")
-    is_loopback = isinstance(peer_name, tuple) and _is_loopback(str(peer_name[0]))
-    return Peer(f"{written_address(peer_name)} -> {written_address(own_name)}", is_loopback)
-
-
-def _is_loopback(host: str) -> bool:
-    address = ipaddress.ip_address(host.split("%")[0])
-    mapped = getattr(address, "ipv4_mapped", None)
-    return (mapped or address).is_loopback
-
-
-def written_address(name: object) -> str:
-    """A socket's name as `127.0.0.1:5672`, or `[::1]:5672` for IPv6."""
-    if isinstance(name, tuple) and len(name) >= 2:
-        host = f"[{name[0]}]" if ":" in str(name[0]) else name[0]
-        return f"{host}:{name[1]}"
-    return "unknown"

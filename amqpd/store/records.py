@@ -23,7 +23,7 @@ from mypy_extensions import i16, i32, i64
 from amqpd.message import EXPIRES, Message
 from amqpd.wire.frames import FRAME_BODY, FRAME_HEADER, STREAMED_BODY_MIN, Octets, Output, frame
 
-FORMAT_VERSION: Final = 1
+FORMAT_VERSION: Final = 2
 
 OFFSET_BITS: Final = 32
 OFFSET_MASK: Final = (1 << 32) - 1

@@ -7,11 +7,19 @@ from typing import Final, final
 from mypy_extensions import i64, mypyc_attr
 
 from amqpd.store.files import File, Files
-from amqpd.store.records import FORMAT_VERSION, SEGMENT_HEADER_BYTES, segment_version
+from amqpd.store.records import (
+    FORMAT_VERSION,
+    SEGMENT_HEADER_BYTES,
+    previous_size,
+    segment_header,
+    segment_version,
+)
 from amqpd.store.segment import LogDamaged, UnknownFormat, has_group, numbers_there, segment_path
 
 NEW: Final = ".upgraded"
 """Comes behind the name of a segment that is being rewritten, and before the number of its version."""
+
+COPIED_AT_ONCE_BYTES: Final = 1048576
 
 
 @mypyc_attr(allow_interpreted_subclasses=True)
@@ -26,7 +34,23 @@ class Step:
         raise NotImplementedError
 
 
-UPGRADES: Final[dict[int, Step]] = {}
+@final
+class FromOne(Step):
+    """What version 1 has is the same in version 2: new are records, flags of messages and fields of definitions."""
+
+    def rewrite(self, old: File, new: File, number: i64) -> None:
+        """Write another header, and copy what follows."""
+        header = segment_header(number, previous_size(old.read(0, SEGMENT_HEADER_BYTES)))
+        new.write(0, [header], False)
+        at: i64 = SEGMENT_HEADER_BYTES
+        size: i64 = old.size()
+        while at < size:
+            data = old.read(at, COPIED_AT_ONCE_BYTES)
+            new.write(at, [data], False)
+            at += len(data)
+
+
+UPGRADES: Final[dict[int, Step]] = {1: FromOne()}
 """The steps that there are, by the version that they lead from."""
 
 

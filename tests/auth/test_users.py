@@ -1,7 +1,8 @@
 import pytest
 
 from amqpd.auth import passwords
-from amqpd.auth.users import LoginRefused, User, Users, default_users
+from amqpd.auth.records import user_of, user_table
+from amqpd.auth.users import InvalidLimits, LoginRefused, User, Users, default_users
 
 
 @pytest.fixture
@@ -150,3 +151,94 @@ def test_limits_are_none_until_set(users: Users):
     assert (anna.max_connections, anna.max_channels) == (None, None)
     users.set_limits("anna", 0, 5)
     assert (anna.max_connections, anna.max_channels) == (0, 5)
+
+
+def test_putting_a_user_that_is_there_keeps_its_permissions_and_adds_limits(users: Users):
+    users.set_permissions("anna", "/", "c", "w", "r")
+    users.set_limits("anna", 1, None)
+    users.put("anna", "", passwords.SHA512, ["t"], {"max-channels": 2})
+    anna = users.get("anna")
+    assert anna is not None
+    assert (anna.password_hash, anna.hashing_algorithm, anna.tags) == ("", passwords.SHA512, ["t"])
+    assert anna.limits() == {"max-connections": 1, "max-channels": 2}
+    assert anna.permissions["/"].write == "w"
+
+
+def test_putting_another_user_adds_it(users: Users):
+    users.put("berta", passwords.hash_password("pw", b"salt"), passwords.SHA256, [], {})
+    assert users.authenticate("berta", "pw").name == "berta"
+
+
+def test_putting_a_user_with_bad_limits_changes_nothing(users: Users):
+    before = users.version
+    with pytest.raises(InvalidLimits, match="Unrecognised terms"):
+        users.put("berta", "", passwords.SHA256, [], {"nope": 1})
+    assert (users.names(), users.version) == (["anna"], before)
+
+
+def test_topic_permissions_stay_without_permissions(users: Users):
+    users.set_topic_permissions("anna", "/", "amq.topic", "^a", "")
+    assert users.authenticate("anna", "pw").permissions_in("/") is None
+    users.set_permissions("anna", "/", "", "", "")
+    users.clear_permissions("anna", "/")
+    users.set_permissions("anna", "/", ".*", ".*", ".*")
+    permissions = users.authenticate("anna", "pw").permissions["/"]
+    assert not permissions.allows_topic("write", "amq.topic", "b")
+
+
+@pytest.mark.parametrize(("exchange", "left"), [("x", {"y"}), (None, set()), ("z", {"x", "y"})])
+def test_topic_permissions_are_cleared_for_one_exchange_or_for_all(
+    users: Users, exchange: str | None, left: set[str]
+):
+    users.set_permissions("anna", "/", "", "", "")
+    for each in ("x", "y"):
+        users.set_topic_permissions("anna", "/", each, "^a", "")
+    users.clear_topic_permissions("anna", "/", exchange)
+    assert set(users.authenticate("anna", "pw").permissions["/"].topics) == left
+
+
+def test_a_bad_topic_pattern_changes_nothing(users: Users):
+    before = users.version
+    with pytest.raises(ValueError, match="invalid pattern"):
+        users.set_topic_permissions("anna", "/", "x", "(", "")
+    assert users.version == before
+    assert users.authenticate("anna", "pw").topics == {}
+
+
+def fail() -> None:
+    raise RuntimeError("cannot record")
+
+
+CHANGES_OF_ANNA = {name: change for name, change in CHANGES.items() if name != "vhost"} | {
+    "put": lambda users: users.put("anna", "", passwords.MD5, [], {}),
+    "topic": lambda users: users.set_topic_permissions("anna", "/", "x", "", ""),
+    "no topic": lambda users: users.clear_topic_permissions("anna", "/"),
+    "limit": lambda users: users.add_limits("anna", {"max-channels": 3}),
+    "forgotten vhost": lambda users: users.forget_vhost("/"),
+}
+
+
+@pytest.mark.parametrize("change", sorted(CHANGES_OF_ANNA))
+def test_what_can_not_be_recorded_is_not_done(users: Users, change: str):
+    users.set_permissions("anna", "/", "", "", "")
+    anna = users.get("anna")
+    assert anna is not None
+    before = (user_table(anna), users.names(), users.version)
+    users.record_with(lambda name, user: None, fail)
+    with pytest.raises(RuntimeError, match="cannot record"):
+        CHANGES_OF_ANNA[change](users)
+    assert (user_table(anna), users.names(), users.version) == before
+
+
+def test_a_record_has_everything_about_a_user(users: Users):
+    users.put("anna", "hash", passwords.SHA512, ["a", "b"], {"max-channels": 7})
+    users.set_permissions("anna", "/", "c", "w", "r")
+    users.set_topic_permissions("anna", "/", "x", "^{username}", "^{vhost}")
+    users.set_topic_permissions("anna", "elsewhere", "y", "^b", "")
+    anna = users.get("anna")
+    assert anna is not None
+    again = user_of(user_table(anna))
+    assert user_table(again) == user_table(anna)
+    assert again.permissions["/"].allows_topic("write", "x", "anna.b")
+    assert not again.permissions["/"].allows_topic("write", "x", "berta")
+    assert again.topics["elsewhere"]["y"].write == "^b"

@@ -1,7 +1,9 @@
+import errno
 from pathlib import Path
 
 import pytest
 
+from amqpd.config import conf_files
 from amqpd.config.conf_files import configuration_files, neighbours, read_entries
 from amqpd.config.conf_format import InvalidConfiguration
 
@@ -59,6 +61,26 @@ def test_what_is_no_configuration_file_is_refused(tmp_path: Path, name: str, rea
     with pytest.raises(InvalidConfiguration) as refused:
         configuration_files(tmp_path / name, None)
     assert refused.value.mistakes == [f"{tmp_path / name}: {reason}"]
+
+
+def test_a_name_that_is_too_long_is_refused(tmp_path: Path):
+    name = tmp_path / ("a" * 300)
+    with pytest.raises(InvalidConfiguration) as refused:
+        configuration_files(name, None)
+    assert refused.value.mistakes == [f"{name}: cannot be read: File name too long"]
+    file = write(tmp_path / "a", f"include {name.name}\n")
+    assert mistakes(file) == [f"{file}:1: include {name.name}: there is no such file"]
+
+
+def test_a_conf_d_that_cannot_be_read_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    def listdir(path: Path) -> list[str]:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    main = write(tmp_path / "rabbitmq.conf", "")
+    monkeypatch.setattr(conf_files.os, "listdir", listdir)
+    with pytest.raises(InvalidConfiguration) as refused:
+        configuration_files(main, None)
+    assert refused.value.mistakes == [f"{tmp_path / 'conf.d'}: cannot be read: Permission denied"]
 
 
 def test_the_last_of_a_key_counts_in_a_file_and_over_files(tmp_path: Path):

@@ -1,6 +1,8 @@
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from amqpd.config.conf_format import Entry, Include, InvalidConfiguration, Place, parse
 
@@ -100,6 +102,15 @@ def test_every_bad_line_is_named():
         "rabbitmq.conf:1",
         "rabbitmq.conf:3",
     ]
+
+
+@given(st.binary() | st.text("ab.\\'=#$(<) \t\r\n").map(str.encode))
+def test_whatever_is_in_a_file_is_understood_or_refused_with_its_place(data: bytes):
+    try:
+        parse(data, FILE)
+    except InvalidConfiguration as refused:
+        assert refused.mistakes
+        assert all(mistake.startswith("rabbitmq.conf:") for mistake in refused.mistakes)
 
 
 def test_a_mistake_shows_no_value_that_may_be_a_password():

@@ -104,15 +104,17 @@ def test_a_directory_of_a_later_layer_is_written_to(file: Path):
 
 
 def test_what_has_no_effect_is_told_once_for_each_reason(file: Path):
-    file.write_text("ssl_options.certfile = a\nssl_options.keyfile = b\nnum_acceptors.tcp = 10\n")
+    file.write_text(
+        "cluster_formation.dns.hostname = a\ncluster_keepalive_interval = 1\nnum_acceptors.tcp = 10\n"
+    )
     (file.parent / "advanced.config").write_text("[].")
     found = read_configuration(file, {"RABBITMQ_ERLANG_COOKIE": "x"}, {})
     assert found.notices == (
         Notice(
             "warning",
             "configuration keys without effect",
-            "no TLS",
-            ("ssl_options.certfile", "ssl_options.keyfile"),
+            "no cluster",
+            ("cluster_formation.dns.hostname", "cluster_keepalive_interval"),
         ),
         Notice(
             "info",

@@ -202,19 +202,17 @@ def test_a_key_of_very_many_words_is_unknown():
 
 
 def test_known_keys_without_effect_are_named_by_the_reason():
-    text = "ssl_options.cacertfile = /ca\nlisteners.ssl.default = 5671\nmanagement.tcp.port = 15672\nprometheus.tcp.port = 1"
+    text = "cluster_keepalive_interval = 1\ncluster_formation.node_type = disc\nmqtt.listeners.tcp.default = 1883"
     assert without_effect(text) == {
-        "no TLS": ["ssl_options.cacertfile", "listeners.ssl.default"],
-        "no management": ["management.tcp.port"],
-        "no metrics": ["prometheus.tcp.port"],
+        "no cluster": ["cluster_keepalive_interval", "cluster_formation.node_type"],
+        "only AMQP 0-9-1 is spoken": ["mqtt.listeners.tcp.default"],
     }
 
 
-def test_keys_that_say_what_is_so_anyway_are_not_named():
-    text = "log.file = false\nlog.console = true\nlisteners.ssl = none\nproxy_protocol = false\nauth_backends.1 = internal"
-    assert without_effect(text) == {}
-    assert without_effect("proxy_protocol = true") == {
-        "sockets are set up by the broker": ["proxy_protocol"],
+def test_a_key_that_says_what_is_so_anyway_is_not_named():
+    assert without_effect("cluster_partition_handling = ignore") == {}
+    assert without_effect("cluster_partition_handling = autoheal") == {
+        "no cluster": ["cluster_partition_handling"]
     }
 
 

@@ -66,6 +66,18 @@ def test_a_mistake_changes_nothing_and_is_named(stream: io.StringIO, log: FieldL
     ]
 
 
+def test_who_refuses_what_was_read_leaves_everything_as_it_is(stream: io.StringIO, log: FieldLogger):
+    def refuse(settings: Settings) -> None:
+        raise InvalidConfiguration(["ssl_options.certfile: no"])
+
+    told: list[Settings] = []
+    wanted = Settings(log_level="debug")
+    reloading = Reloading(Settings(), lambda: Configuration(wanted), log, [refuse, told.append])
+    reloading.reload()
+    assert (reloading.settings, told) == (Settings(), [])
+    assert lines(stream) == ['error configuration not reloaded mistake="ssl_options.certfile: no"']
+
+
 def test_the_level_of_the_log_can_change(stream: io.StringIO, log: FieldLogger):
     log.debug("unseen")
     change_level("debug")

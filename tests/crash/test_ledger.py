@@ -37,6 +37,7 @@ comparison = load("comparison")
 definitions = load("definitions")
 streams = load("streams")
 plans = load("plan")
+rules_of_queues = load("rules")
 
 NO, PERHAPS, CERTAIN = ledgers.NO, ledgers.PERHAPS, ledgers.CERTAIN
 FIRST, SECOND, THIRD = 1, 2, 3  # lives
@@ -418,7 +419,7 @@ class Passage(Scenario):
 
     def __init__(self, **rules: Any) -> None:
         self.ledger = ledgers.Ledger()
-        self.queue = self.ledger.new_passage("q", "dead", ledgers.Rules(**rules))
+        self.queue = self.ledger.new_passage("q", "dead", rules_of_queues.Rules(**rules))
         self.grave = self.queue.grave
 
     def reject(self, entry: Any, number: int = 1, life: int = FIRST) -> None:
@@ -698,7 +699,7 @@ def ranked(entry: Any) -> Any:
 def by_priority() -> tuple[Scenario, list[Any]]:
     """A queue with priorities, and its messages in the order in which they have to be."""
     scenario = Scenario()
-    scenario.queue.rules = ledgers.Rules(properties=bodies.ranked, level=bodies.level)
+    scenario.queue.rules = rules_of_queues.Rules(properties=bodies.ranked, level=bodies.level)
     entries = sorted(scenario.publish(30), key=lambda entry: -bodies.level(entry.header))
     return scenario, entries
 
@@ -865,6 +866,15 @@ def test_a_transient_message_stays_in_a_quorum_queue(quorum: Quorum) -> None:
     assert quorum.restart_with([], []) == ["lost"]
 
 
+def test_a_transient_message_that_may_have_died_at_the_end_of_a_life_may_be_gone(quorum: Quorum) -> None:
+    (entry,) = quorum.publish(transient=True)
+    for count in range(LIMIT):
+        quorum.deliver_counted(entry, count)
+        quorum.queue.give_back(entry, FIRST)
+    quorum.deliver_counted(entry, LIMIT)
+    assert quorum.restart_with([], []) == []
+
+
 def test_messages_that_never_came_back_keep_their_order_in_a_quorum_queue(quorum: Quorum) -> None:
     first, second = quorum.publish(2)
     assert quorum.restart_with([counted(second, 0), counted(first, 0)], []) == ["reordered"]
@@ -875,7 +885,7 @@ class Delaying(Scenario):
 
     def __init__(self, due_in_s: float, confirmed: bool = True) -> None:
         super().__init__()
-        self.queue.rules = ledgers.Rules("delays", bodies.delayed, delay_ms=bodies.delay_ms)
+        self.queue.rules = rules_of_queues.Rules("delays", bodies.delayed, delay_ms=bodies.delay_ms)
         (self.entry,) = self.publish(confirmed=confirmed)
         delay_s = bodies.delay_ms(self.entry.header) / 1000
         self.entry.sent_s = self.entry.answered_s = ASKED_S + due_in_s - delay_s

@@ -1,5 +1,6 @@
 """A log of an older version is rewritten before it is read, and never half."""
 
+from pathlib import Path
 from random import Random
 from zlib import crc32
 
@@ -13,6 +14,9 @@ from amqpd.store.segment import LogDamaged, UnknownFormat, numbers_there, segmen
 from amqpd.store.upgrade import Step, upgrade
 from amqpd.testing.durable import DurableBroker
 from amqpd.testing.files import FailingFiles, MemoryFiles
+from amqpd.testing.peer import Content
+from amqpd.wire.fields import Field, Table
+from amqpd.wire.properties import Properties
 
 LOG = "/data/log"
 BODIES = {1: b"first", 2: bytes(2000), 3: b"", 4: b"last"}
@@ -169,3 +173,70 @@ def test_a_broker_refuses_a_newer_log_and_removes_what_an_unfinished_upgrade_lef
     files.open(segment_path(LOG, number), True).write(0, [header(number, FORMAT_VERSION + 1)], True)
     with pytest.raises(CannotStart, match="start the newer version that wrote it"):
         DurableBroker(files)
+
+
+# Logs of earlier versions, as they were written then
+
+
+def broker_on(segment: bytes) -> DurableBroker:
+    files = MemoryFiles()
+    files.make_directory(LOG)
+    file = files.create(segment_path(LOG, 1))
+    file.write(0, [segment], True)
+    file.close()
+    files.sync_directory(LOG)
+    return DurableBroker(files)
+
+
+def bodies_in(broker: DurableBroker, queue: str) -> list[bytes]:
+    """Everything that is ready in a queue, which stays there."""
+    peer = broker.connect()
+    found: list[bytes] = []
+    while isinstance(content := peer.call(1, commands.Basic.Get(queue=queue)), Content):
+        found.append(content.body)
+    peer.disconnect()
+    return found
+
+
+FORMAT_1 = Path(__file__).parent / "logs" / "format_1.log"
+"""Queues with three messages each, in the order of these names; `after` has one, by way of the exchange e."""
+
+QUEUES_OF_1 = ["plain", "priorities", "after", "counted", "short", "last"]
+
+
+@pytest.mark.parametrize("restarts", [0, 1, 2])
+def test_a_log_of_version_1_has_all_its_messages_in_their_queues(restarts: int):
+    broker = broker_on(FORMAT_1.read_bytes())
+    for _ in range(restarts):
+        broker = broker.restart()
+    for queue in QUEUES_OF_1:
+        numbers = [0] if queue == "after" else [0, 1, 2]
+        assert bodies_in(broker, queue) == [b"%s %d" % (queue.encode(), number) for number in numbers]
+
+
+def test_what_is_published_to_a_queue_of_version_1_stays_in_it_over_a_restart():
+    broker = broker_on(FORMAT_1.read_bytes())
+    peer = broker.connect()
+    for queue in QUEUES_OF_1:
+        peer.call(1, commands.Queue.Purge(queue=queue))
+        for priority in (0, 5, 1):
+            peer.publish(1, "", queue, queue.encode(), Properties(delivery_mode=2, priority=priority))
+    broker = broker.restart().restart()
+    assert {queue: bodies_in(broker, queue) for queue in QUEUES_OF_1} == {
+        queue: [queue.encode()] * 3 for queue in QUEUES_OF_1
+    }
+
+
+def test_arguments_of_version_1_mean_as_little_as_they_did_until_the_queue_is_made_anew():
+    broker = broker_on(FORMAT_1.read_bytes()).restart()
+    peer = broker.connect()
+    arguments: Table = {"x-max-priority": Field("I", 5)}
+    declare = commands.Queue.Declare(queue="priorities", durable=True, arguments=arguments)
+    for again, expected in ((False, [b"0", b"5"]), (True, [b"5", b"0"])):
+        peer.call(1, commands.Queue.Purge(queue="priorities"))
+        if again:
+            peer.call(1, commands.Queue.Delete(queue="priorities"))
+        peer.call(1, declare)
+        for priority in (0, 5):
+            peer.publish(1, "", "priorities", b"%d" % priority, Properties(priority=priority))
+        assert bodies_in(broker, "priorities") == expected

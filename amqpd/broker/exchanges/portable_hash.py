@@ -12,7 +12,7 @@ from typing import Final
 
 from mypy_extensions import i64
 
-from amqpd.wire.fields import TYPE_NAMES, Field, bytes_of
+from amqpd.wire.fields import TYPE_NAMES, Field, Table, bytes_of
 
 RANGE_BITS: Final = 27
 WORD: Final = 0xFFFFFFFF
@@ -46,6 +46,11 @@ def hash_of_texts(texts: list[str]) -> int:
     for text in texts:
         state = _binary(state, bytes_of(text))
     return _shortened(_nil(state))
+
+
+def hash_of_table(table: Table) -> int:
+    """The hash of arguments, in all its 32 bits."""
+    return int(_value(0, table))
 
 
 def hash_of_field(field: Field | None) -> int:

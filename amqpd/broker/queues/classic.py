@@ -80,6 +80,9 @@ class ClassicQueue(Queue):
     def ready(self) -> int:
         return int(self._backlog.count)
 
+    def ready_bytes(self) -> int:
+        return int(self._backlog.body_bytes())
+
     def delivered(self) -> int:
         return self._backlog.delivered()
 

@@ -7,12 +7,13 @@ from typing import Final, final
 from mypy_extensions import i64, mypyc_attr
 
 from amqpd.broker.binding import Destination
-from amqpd.broker.consumer import Consumer, ConsumerRing
+from amqpd.broker.consumer import Consumer, ConsumerRing, count_deliveries
 from amqpd.broker.queues.rules import CLASSIC, PolicyDefinition, QueueRules, queue_rules
 from amqpd.broker.unacked import Delivery
 from amqpd.clock import Timer, Timers
 from amqpd.errors import AccessRefused, ResourceLocked
 from amqpd.message import Message
+from amqpd.metrics.message_counts import MessageCounts
 from amqpd.store.queue_index import QueueIndex
 from amqpd.store.storage import Storage
 from amqpd.wire.fields import Table
@@ -114,6 +115,8 @@ class Queue(Destination):
         self.owner = owner
         """Whom an exclusive queue belongs to, else None."""
         self.arguments = arguments
+        self.arguments_in_force = arguments
+        """The same, but for a queue of a time when arguments had no effect: it keeps to that."""
         self.id = queue_id
         """What the log calls it; types that need more than one index have those that follow, too."""
         self.rules: QueueRules = queue_rules(arguments, None)
@@ -123,6 +126,11 @@ class Queue(Destination):
         self._predecessors: dict[Consumer, None] = {}
         """Who was active and has left something unsettled: if it comes back, it comes before what is ready."""
         self.unacked: i64 = 0
+        self.published: i64 = 0
+        """How many messages clients have published that came here; `acked` are those that they have acknowledged."""
+        self.acked: i64 = 0
+        self.counts = MessageCounts()
+        """What basic.get has done here, and what consumers have got that are gone; see `message_counts`."""
         self.deleted = False
         self.logged = durable and host.storage.journal is not None
         """Whether its persistent messages go into the log."""
@@ -141,6 +149,15 @@ class Queue(Destination):
         if self.owner is not None and self.owner is not owner:
             raise locked(self)
 
+    def message_counts(self) -> MessageCounts:
+        """What has happened to messages here since the broker started."""
+        counts = self.counts.copy()
+        counts.publish = int(self.published)
+        counts.ack = int(self.acked)
+        for consumer in self.consumers:
+            count_deliveries(counts, consumer)
+        return counts
+
     # What is different for each type
 
     def restore(self, ends: dict[int, int]) -> None:
@@ -158,6 +175,10 @@ class Queue(Destination):
     def consumer_count(self) -> int:
         """How many consumers it has, as queue.declare-ok tells it."""
         return len(self.consumers)
+
+    def ready_bytes(self) -> int:
+        """How large the bodies of those are together, where that is known."""
+        return 0
 
     def delivered(self) -> int:
         """How many messages have left since the queue was made, less those that came back."""
@@ -217,7 +238,7 @@ class Queue(Destination):
 
     def apply_policy(self, policy: PolicyDefinition | None) -> None:
         """Follow what its arguments and this policy ask together, from now on."""
-        self.rules = queue_rules(self.arguments, policy)
+        self.rules = queue_rules(self.arguments_in_force, policy)
         if self._unused_timer is not None:
             self._unused_timer.cancel()
             self._unused_timer = None
@@ -269,6 +290,7 @@ class Queue(Destination):
         if consumer not in self.consumers:
             return
         del self.consumers[consumer]
+        count_deliveries(self.counts, consumer)
         self._left += 1
         if self._left > len(self.consumers) + LEFT_MAX:
             self._renew_ring()

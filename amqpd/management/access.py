@@ -1,0 +1,186 @@
+"""Who may ask for what: by tags, and by the virtual hosts that a user may enter (RabbitMQ's rules).
+
+A rule says why not: nothing, if it may be.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import ipaddress
+from collections.abc import Callable
+
+from starlette.requests import Request
+
+from amqpd.auth.users import LoginRefused, User
+from amqpd.broker.vhost import VirtualHost
+from amqpd.management.answers import REALM, Refused, not_authorised
+from amqpd.management.asked import Asked
+from amqpd.management.site import Site
+from amqpd.protocol.connection import Connection
+
+ADMINISTRATOR = "administrator"
+MONITORING = "monitoring"
+POLICYMAKER = "policymaker"
+MANAGEMENT = "management"
+
+Rule = Callable[[Asked], str]
+
+NOT_YOURS = "User not authorised to access object"
+NOT_YOUR_VHOST = "User not authorised to access virtual host"
+
+
+def is_administrator(user: User) -> bool:
+    """May do everything."""
+    return ADMINISTRATOR in user.tags
+
+
+def is_monitor(user: User) -> bool:
+    """May see what others do."""
+    return ADMINISTRATOR in user.tags or MONITORING in user.tags
+
+
+def is_policymaker(user: User) -> bool:
+    """May set policies and parameters."""
+    return ADMINISTRATOR in user.tags or POLICYMAKER in user.tags
+
+
+def may_enter(user: User, vhost: str) -> bool:
+    """Whether the user could open a connection there."""
+    return user.permissions_in(vhost) is not None
+
+
+def visible_vhosts(asked: Asked) -> list[VirtualHost]:
+    """The virtual hosts that the user may know of."""
+    user = asked.user
+    return [
+        vhost
+        for vhost in asked.site.broker.vhosts.values()
+        if is_monitor(user) or may_enter(user, vhost.name)
+    ]
+
+
+def shown_vhosts(asked: Asked) -> list[VirtualHost]:
+    """Those of the virtual hosts asked for whose objects the user may see. Raises Missing."""
+    user = asked.user
+    return [vhost for vhost in asked.vhosts() if is_administrator(user) or may_enter(user, vhost.name)]
+
+
+def shown_connections(asked: Asked) -> list[Connection]:
+    """The connections that the user may see: its own, a monitor's are all."""
+    vhost = asked.vhost_name()
+    user = asked.user
+    return [
+        connection
+        for connection in asked.site.connections()
+        if (vhost is None or connection.vhost_name() == vhost)
+        and (is_monitor(user) or connection.user_name() == user.name)
+    ]
+
+
+def check_owner(asked: Asked, user_name: str) -> None:
+    """Raise Refused (401) unless it is the user's own, or the user may see it, or for DELETE may end it."""
+    ends = asked.request.method == "DELETE"
+    may = is_administrator(asked.user) if ends else is_monitor(asked.user)
+    if not may and user_name != asked.user.name:
+        raise not_authorised(NOT_YOURS)
+
+
+# Rules
+
+
+def anybody(asked: Asked) -> str:
+    """Whoever may use the API at all."""
+    return ""
+
+
+def administrators(asked: Asked) -> str:
+    """Only administrators."""
+    return "" if is_administrator(asked.user) else "Not administrator user"
+
+
+def monitors(asked: Asked) -> str:
+    """Only monitors, of whom administrators are some."""
+    return "" if is_monitor(asked.user) else "Not monitor user"
+
+
+def of_vhost(asked: Asked) -> str:
+    """Whoever may enter the virtual host, if it is about one that is there."""
+    name = asked.vhost_name()
+    if is_administrator(asked.user) or name is None or name not in asked.site.broker.vhosts:
+        return ""
+    return "" if may_enter(asked.user, name) else NOT_YOUR_VHOST
+
+
+def of_visible_vhost(asked: Asked) -> str:
+    """The same, and monitors."""
+    return "" if is_monitor(asked.user) else of_vhost(asked)
+
+
+def policymakers(asked: Asked) -> str:
+    """Policymakers that may enter the virtual host."""
+    may = is_administrator(asked.user) or (is_policymaker(asked.user) and not of_vhost(asked))
+    return "" if may else NOT_YOURS
+
+
+def any_policymaker(asked: Asked) -> str:
+    """Policymakers, wherever."""
+    return "" if is_policymaker(asked.user) else NOT_YOURS
+
+
+# Logging in
+
+
+def user_of(site: Site, request: Request) -> User:
+    """Who asks, by HTTP's Basic authentication. Raises Refused (401)."""
+    credentials = _credentials(request.headers.get("authorization", ""))
+    if credentials is None:
+        raise Refused(401, "", "", REALM)
+    return logged_in(site, request, *credentials)
+
+
+def logged_in(site: Site, request: Request, name: str, password: str) -> User:
+    """The user of this name and password, if it may use the API from there. Raises Refused (401)."""
+    try:
+        user = site.users.authenticate(name, password)
+    except LoginRefused as refused:
+        _tell(site, request, name, refused.reason)
+        raise Refused(401, "not_authorized", "Login failed", REALM) from None
+    try:
+        site.users.check_loopback(user, _is_loopback(request))
+    except LoginRefused as refused:
+        _tell(site, request, name, refused.reason)
+        raise not_authorised("User can only log in via localhost") from None
+    if not {ADMINISTRATOR, MONITORING, POLICYMAKER, MANAGEMENT}.intersection(user.tags):
+        raise not_authorised("Not management user")
+    return user
+
+
+def _tell(site: Site, request: Request, name: str, reason: str) -> None:
+    client = request.client
+    peer = f"{client.host}:{client.port}" if client is not None else "unknown"
+    fields: dict[str, object] = {"peer": peer, "user": name, "reason": reason}
+    site.broker.events.tell("warning", "HTTP access denied", fields)
+
+
+def _credentials(header: str) -> tuple[str, str] | None:
+    scheme, _, encoded = header.partition(" ")
+    if scheme.lower() != "basic":
+        return None
+    try:
+        decoded = base64.b64decode(encoded.strip(), validate=True).decode("utf-8", "surrogateescape")
+    except (binascii.Error, ValueError):
+        return None
+    name, colon, password = decoded.partition(":")
+    return (name, password) if colon else None
+
+
+def _is_loopback(request: Request) -> bool:
+    if request.client is None:
+        return False
+    try:
+        address = ipaddress.ip_address(request.client.host.split("%")[0])
+    except ValueError:
+        return False
+    mapped = getattr(address, "ipv4_mapped", None)
+    return bool((mapped or address).is_loopback)

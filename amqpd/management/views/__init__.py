@@ -1,0 +1,29 @@
+"""What is behind each path; every module registers its own."""
+
+from __future__ import annotations
+
+import importlib
+
+MODULES = (
+    "bindings",
+    "connections",
+    "definitions",
+    "exchanges",
+    "health",
+    "limits",
+    "messages",
+    "nodes",
+    "overview",
+    "parameters",
+    "permissions",
+    "policies",
+    "queues",
+    "users",
+    "vhosts",
+)
+
+
+def load() -> None:
+    """Import them all, so that the table of resources is whole."""
+    for name in MODULES:
+        importlib.import_module(f"amqpd.management.views.{name}")

@@ -1,0 +1,145 @@
+"""Policies and operator policies."""
+
+from __future__ import annotations
+
+from amqpd.broker.policy import ALL, InvalidPolicy, Policy
+from amqpd.broker.vhost import VirtualHost
+from amqpd.management import access
+from amqpd.management.answers import Missing, bad_request, escaped, vhost_not_found
+from amqpd.management.asked import Asked
+from amqpd.management.lists import Item, columns_of, listed
+from amqpd.management.resources import resource
+
+SORTS = ("priority",)
+
+POLICIES = resource("/policies", access.of_vhost)
+POLICIES_OF_VHOST = resource("/policies/:vhost", access.of_vhost)
+POLICY = resource("/policies/:vhost/:name", access.policymakers)
+OPERATOR_POLICIES = resource("/operator-policies", access.of_vhost)
+OPERATOR_POLICIES_OF_VHOST = resource("/operator-policies/:vhost", access.of_vhost)
+OPERATOR_POLICY = resource("/operator-policies/:vhost/:name", access.administrators)
+
+
+def policy_told(vhost: str, policy: Policy) -> Item:
+    """A policy as JSON."""
+    return {
+        "vhost": vhost,
+        "name": policy.name,
+        "pattern": policy.pattern,
+        "apply-to": policy.apply_to,
+        "definition": policy.definition,
+        "priority": policy.priority,
+    }
+
+
+@POLICIES.on("GET")
+async def policies(asked: Asked) -> object:
+    """Those of all virtual hosts that the user may enter."""
+    items = [
+        policy_told(vhost.name, policy)
+        for vhost in access.shown_vhosts(asked)
+        for policy in vhost.policies.values()
+    ]
+    return await listed(asked, items, SORTS)
+
+
+@POLICIES_OF_VHOST.on("GET")
+async def policies_of_vhost(asked: Asked) -> object:
+    """Those of one virtual host."""
+    return await policies(asked)
+
+
+@POLICY.on("GET")
+async def policy(asked: Asked) -> object:
+    """One policy."""
+    vhost = asked.vhost()
+    return columns_of(asked, policy_told(vhost.name, _named(vhost.policies, asked)))
+
+
+@POLICY.on("PUT")
+async def set_policy(asked: Asked) -> bool:
+    """Set it, or replace it."""
+    vhost, values = _wanted(asked)
+    is_new = asked.names["name"] not in vhost.policies
+    try:
+        vhost.set_policy(
+            asked.names["name"],
+            values["pattern"],
+            values["definition"],
+            values.get("priority", 0),
+            values.get("apply-to", ALL),
+        )
+    except InvalidPolicy as invalid:
+        raise bad_request(escaped(invalid.text)) from None
+    return is_new
+
+
+@POLICY.on("DELETE")
+async def delete_policy(asked: Asked) -> None:
+    """Delete it."""
+    if not asked.vhost().delete_policy(asked.names["name"]):
+        raise Missing()
+
+
+@OPERATOR_POLICIES.on("GET")
+async def operator_policies(asked: Asked) -> object:
+    """The same for operator policies."""
+    items = [
+        policy_told(vhost.name, policy)
+        for vhost in access.shown_vhosts(asked)
+        for policy in vhost.operator_policies.values()
+    ]
+    return await listed(asked, items, SORTS)
+
+
+@OPERATOR_POLICIES_OF_VHOST.on("GET")
+async def operator_policies_of_vhost(asked: Asked) -> object:
+    """Those of one virtual host."""
+    return await operator_policies(asked)
+
+
+@OPERATOR_POLICY.on("GET")
+async def operator_policy(asked: Asked) -> object:
+    """One operator policy."""
+    vhost = asked.vhost()
+    return columns_of(asked, policy_told(vhost.name, _named(vhost.operator_policies, asked)))
+
+
+@OPERATOR_POLICY.on("PUT")
+async def set_operator_policy(asked: Asked) -> bool:
+    """Set it, or replace it."""
+    vhost, values = _wanted(asked)
+    is_new = asked.names["name"] not in vhost.operator_policies
+    try:
+        vhost.set_operator_policy(
+            asked.names["name"],
+            values["pattern"],
+            values["definition"],
+            values.get("priority", 0),
+            values.get("apply-to", ALL),
+        )
+    except InvalidPolicy as invalid:
+        # Here, RabbitMQ leaves the characters of tags as they are.
+        raise bad_request(invalid.text) from None
+    return is_new
+
+
+@OPERATOR_POLICY.on("DELETE")
+async def delete_operator_policy(asked: Asked) -> None:
+    """Delete it."""
+    if not asked.vhost().delete_operator_policy(asked.names["name"]):
+        raise Missing()
+
+
+def _wanted(asked: Asked) -> tuple[VirtualHost, dict[str, object]]:
+    vhost = asked.known_vhost()
+    if vhost is None:
+        raise vhost_not_found()
+    return vhost, asked.values("pattern", "definition")
+
+
+def _named(policies: dict[str, Policy], asked: Asked) -> Policy:
+    found = policies.get(asked.names["name"])
+    if found is None:
+        raise Missing()
+    return found

@@ -1,0 +1,321 @@
+"""Queues: what they are, how they do, and making, emptying and deleting them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from pamqp import commands
+
+from amqpd.broker.queues.queue import Queue
+from amqpd.broker.queues.quorum import QuorumQueue
+from amqpd.broker.queues.stream import StreamQueue
+from amqpd.management import access
+from amqpd.management.answers import Missing, bad_request, vhost_not_found
+from amqpd.management.arguments import SHORTSTR_MAX_BYTES, json_table, table_of_json
+from amqpd.management.asked import Asked, truth
+from amqpd.management.inside import do
+from amqpd.management.lists import Item, check_ranges, columns_of, listed_in_full
+from amqpd.management.resources import resource
+from amqpd.management.site import Site
+from amqpd.management.stats import GARBAGE_COLLECTION, OF_QUEUE, idle_since, lengths, message_stats
+from amqpd.management.views.connections import (
+    bytes_in_hands,
+    connection_details,
+    consumer_count,
+    consumers_told,
+)
+from amqpd.protocol.dispatch import unchecked
+from amqpd.wire.fields import bytes_of
+
+LOOKED_AT_IN_HANDS = 20000
+"""So many messages that clients have not settled are looked at to know how large they are."""
+
+QUEUES = resource("/queues", access.of_vhost)
+QUEUES_OF_VHOST = resource("/queues/:vhost", access.of_vhost)
+QUEUE = resource("/queues/:vhost/:queue", access.of_vhost)
+CONTENTS = resource("/queues/:vhost/:queue/contents", access.of_vhost)
+ACTIONS = resource("/queues/:vhost/:queue/actions", access.administrators)
+
+
+@QUEUES.on("GET")
+async def queues(asked: Asked) -> object:
+    """Those of all virtual hosts that the user may enter."""
+    check_ranges(asked)
+    await asked.site.collect_counts()
+    found = [queue for vhost in access.shown_vhosts(asked) for queue in vhost.queues.values()]
+    return await listed_in_full(asked, found, lambda queue: _basic(asked.site, queue), _teller(asked, found))
+
+
+@QUEUES_OF_VHOST.on("GET")
+async def queues_of_vhost(asked: Asked) -> object:
+    """Those of one virtual host."""
+    return await queues(asked)
+
+
+@QUEUE.on("GET")
+async def queue(asked: Asked) -> object:
+    """One queue, with its consumers."""
+    check_ranges(asked)
+    await asked.site.collect_counts()
+    found = _queue(asked)
+    if asked.without_stats():
+        return columns_of(asked, {**_basic(asked.site, found), "state": "live"})
+    told = _teller(asked, [found])(found)
+    told["consumer_details"] = consumers_told(asked.site, found)
+    told["deliveries"] = []
+    told["incoming"] = []
+    return columns_of(asked, told)
+
+
+def _queue(asked: Asked) -> Queue:
+    found = asked.vhost().queues.get(asked.names["queue"])
+    if found is None:
+        raise Missing()
+    return found
+
+
+@QUEUE.on("PUT")
+async def declare(asked: Asked) -> bool:
+    """Declare it, in the user's name."""
+    name = asked.names["queue"]
+    size = len(bytes_of(name))
+    if size > SHORTSTR_MAX_BYTES:
+        raise bad_request(f"queue should be less than 255 bytes, actually was {size}\n")
+    vhost = asked.known_vhost()
+    if vhost is None:
+        raise vhost_not_found()
+    values = asked.values()
+    is_new = name not in vhost.queues
+    await do(
+        asked.site,
+        asked.user,
+        vhost,
+        unchecked(
+            commands.Queue.Declare,
+            ticket=0,
+            queue=name,
+            passive=False,
+            durable=truth(values.get("durable")),
+            exclusive=False,
+            auto_delete=truth(values.get("auto_delete")),
+            nowait=False,
+            arguments=table_of_json(values.get("arguments", {})),
+        ),
+    )
+    return is_new
+
+
+@QUEUE.on("DELETE")
+async def delete(asked: Asked) -> None:
+    """Delete it; with if-unused or if-empty only if it is that."""
+    found = _queue(asked)
+    await do(
+        asked.site,
+        asked.user,
+        asked.vhost(),
+        unchecked(
+            commands.Queue.Delete,
+            ticket=0,
+            queue=found.name,
+            if_unused=asked.is_set("if-unused"),
+            if_empty=asked.is_set("if-empty"),
+            nowait=False,
+        ),
+    )
+
+
+@CONTENTS.on("DELETE")
+async def purge(asked: Asked) -> None:
+    """Drop its ready messages."""
+    found = _queue(asked)
+    method = unchecked(commands.Queue.Purge, ticket=0, queue=found.name, nowait=False)
+    await do(asked.site, asked.user, asked.vhost(), method)
+
+
+@ACTIONS.on("POST")
+async def act(asked: Asked) -> None:
+    """What can be done to mirrors, of which there are none."""
+    _queue(asked)
+    action = asked.values("action")["action"]
+    if action not in ("sync", "cancel_sync"):
+        raise bad_request(["unknown", action])
+    await asyncio.sleep(0)
+
+
+# What is told of a queue
+
+
+def _basic(site: Site, queue: Queue) -> Item:
+    return {
+        "arguments": json_table(queue.arguments),
+        "auto_delete": queue.auto_delete,
+        "durable": queue.durable,
+        "exclusive": queue.owner is not None,
+        "name": queue.name,
+        "node": site.node,
+        "type": queue.queue_type,
+        "vhost": queue.vhost,
+    }
+
+
+def _teller(asked: Asked, queues: list[Queue]) -> Callable[[Queue], Item]:
+    """What tells of a queue as much as was asked for."""
+    site = asked.site
+    if asked.without_stats():
+        if asked.is_set("enable_queue_totals"):
+            return lambda queue: {**_basic(site, queue), **_totals(queue)}
+        return lambda queue: {**_basic(site, queue), "state": "live"}
+    sizes: dict[Queue, int] = {}
+    if any(queue.unacked for queue in queues):
+        sizes = bytes_in_hands(site.connections(), LOOKED_AT_IN_HANDS)
+    return lambda queue: told(site, queue, sizes.get(queue, 0))
+
+
+def _totals(queue: Queue) -> Item:
+    ready, unacked = queue.ready(), int(queue.unacked)
+    return {
+        "messages": ready + unacked,
+        "messages_ready": ready,
+        "messages_unacknowledged": unacked,
+        "state": "running",
+    }
+
+
+def told(site: Site, queue: Queue, bytes_unacknowledged: int) -> Item:
+    """All that is known of a queue."""
+    key = ("queue", queue.vhost, queue.name)
+    ready, unacked = queue.ready(), int(queue.unacked)
+    item = _basic(site, queue)
+    item |= lengths(site, key, ready, unacked)
+    item |= message_stats(site, key, queue.message_counts(), OF_QUEUE)
+    item |= _policies(site, queue)
+    item |= {
+        "consumers": consumer_count(queue),
+        "garbage_collection": GARBAGE_COLLECTION,
+        "reductions": 0,
+        "reductions_details": {"rate": 0.0},
+        "state": "running",
+    }
+    if isinstance(queue, StreamQueue):
+        item |= _of_stream(site, queue)
+    elif isinstance(queue, QuorumQueue):
+        item |= _sizes(queue, ready, bytes_unacknowledged)
+        item |= _of_quorum(site, queue)
+    else:
+        item |= _sizes(queue, ready, bytes_unacknowledged)
+        item |= _of_classic(site, queue, ready, unacked)
+        item["idle_since"] = idle_since(site, key)
+    if queue.owner is not None:
+        item |= _owner(site, queue)
+    return item
+
+
+def _policies(site: Site, queue: Queue) -> Item:
+    effective = (
+        site.broker.vhosts[queue.vhost].effective.get(queue) if queue.vhost in site.broker.vhosts else None
+    )
+    policy = effective.policy if effective is not None else None
+    operator_policy = effective.operator_policy if effective is not None else None
+    return {
+        "effective_policy_definition": effective.definition if effective is not None else {},
+        "operator_policy": operator_policy.name if operator_policy is not None else None,
+        "policy": policy.name if policy is not None else None,
+    }
+
+
+def _owner(site: Site, queue: Queue) -> Item:
+    for connection in site.connections():
+        if connection.owner is queue.owner:
+            return {"owner_pid_details": connection_details(connection)}
+    return {}
+
+
+def _sizes(queue: Queue, ready: int, bytes_unacknowledged: int) -> Item:
+    bytes_ready = queue.ready_bytes()
+    paged = sum(int(index.paged.count) for index in queue.indexes())
+    paged_bytes = sum(int(index.paged_body_bytes) for index in queue.indexes())
+    logged = sum(len(index.resident) + int(index.paged.count) for index in queue.indexes() if index.logged)
+    total = bytes_ready + bytes_unacknowledged
+    messages = ready + int(queue.unacked)
+    persistent = min(logged, messages)
+    return {
+        "consumer_capacity": _utilisation(queue, ready),
+        "consumer_utilisation": _utilisation(queue, ready),
+        "memory": max(0, total - paged_bytes) + 1000 + 500 * (messages - paged),
+        "message_bytes": total,
+        "message_bytes_persistent": total * persistent // messages if messages else 0,
+        "message_bytes_ram": max(0, total - paged_bytes),
+        "message_bytes_ready": bytes_ready,
+        "message_bytes_unacknowledged": bytes_unacknowledged,
+        "messages_persistent": persistent,
+        "messages_ram": messages - paged,
+    }
+
+
+def _utilisation(queue: Queue, ready: int) -> float:
+    """Whether consumers could take more, as the share of the time; what was before now is not known."""
+    if not queue.consumers:
+        return 0
+    could = [
+        consumer
+        for consumer in queue.consumers
+        if not consumer.prefetch_count or consumer.unacked < consumer.prefetch_count
+    ]
+    return 1.0 if could and not ready else len(could) / len(queue.consumers)
+
+
+def _of_classic(site: Site, queue: Queue, ready: int, unacked: int) -> Item:
+    paged = sum(int(index.paged.count) for index in queue.indexes())
+    paged_bytes = sum(int(index.paged_body_bytes) for index in queue.indexes())
+    exclusive = [consumer.tag for consumer in queue.consumers if consumer.exclusive]
+    active = queue.active_consumer
+    return {
+        "backing_queue_status": {
+            "avg_ack_egress_rate": 0.0,
+            "avg_ack_ingress_rate": 0.0,
+            "avg_egress_rate": 0.0,
+            "avg_ingress_rate": 0.0,
+            "delta": ["delta", "undefined", 0, 0, "undefined"],
+            "len": ready,
+            "mode": "default",
+            "next_deliver_seq_id": queue.delivered(),
+            "next_seq_id": queue.delivered() + ready,
+            "q1": 0,
+            "q2": 0,
+            "q3": 0,
+            "q4": ready,
+            "target_ram_count": "infinity",
+            "version": 1,
+        },
+        "exclusive_consumer_tag": exclusive[0] if exclusive else None,
+        "head_message_timestamp": None,
+        "message_bytes_paged_out": paged_bytes,
+        "messages_paged_out": paged,
+        "messages_ready_ram": ready - min(ready, paged),
+        "messages_unacknowledged_ram": unacked,
+        "recoverable_slaves": None,
+        "single_active_consumer_tag": active.tag if active is not None else None,
+    }
+
+
+def _of_quorum(site: Site, queue: QuorumQueue) -> Item:
+    active = queue.active_consumer
+    return {
+        "leader": site.node,
+        "members": [site.node],
+        "message_bytes_dlx": 0,
+        "messages_dlx": queue.dead_letter_count(),
+        "online": [site.node],
+        "open_files": {site.node: 0},
+        "single_active_consumer_ctag": active.tag if active is not None else None,
+    }
+
+
+def _of_stream(site: Site, queue: StreamQueue) -> Item:
+    return {
+        "members": [site.node],
+        "memory": 1000,
+        "online": [site.node],
+        "readers": {site.node: len(queue.consumers)},
+    }

@@ -1,0 +1,144 @@
+"""Virtual hosts."""
+
+from __future__ import annotations
+
+import asyncio
+
+from amqpd.broker.limits import LimitReached
+from amqpd.broker.queues.rules import QUEUE_TYPES
+from amqpd.broker.vhost import VirtualHost
+from amqpd.management import access
+from amqpd.management.answers import bad_request
+from amqpd.management.arguments import SHORTSTR_MAX_BYTES
+from amqpd.management.asked import Asked, text, truth
+from amqpd.management.lists import Item, check_ranges, columns_of, listed
+from amqpd.management.resources import resource
+from amqpd.management.site import Pause, Site, open_channels
+from amqpd.management.stats import OF_CHANNEL, lengths, message_stats, with_rates
+from amqpd.metrics.message_counts import MessageCounts
+
+UNDEFINED = "undefined"
+
+VHOSTS = resource("/vhosts", access.anybody)
+VHOST = resource("/vhosts/:vhost", access.administrators)
+START = resource("/vhosts/:vhost/start/:node", access.administrators)
+
+
+@VHOSTS.on("GET")
+async def vhosts(asked: Asked) -> object:
+    """Those that the user may know of."""
+    check_ranges(asked)
+    items = [await _told(asked, vhost) for vhost in access.visible_vhosts(asked)]
+    return await listed(asked, items, ("name",), in_pages=True)
+
+
+@VHOST.on("GET")
+async def vhost(asked: Asked) -> object:
+    """One virtual host."""
+    check_ranges(asked)
+    return columns_of(asked, await _told(asked, asked.vhost()))
+
+
+@VHOST.on("PUT")
+async def put(asked: Asked) -> bool:
+    """Make it, and let the user do everything there; or describe the one there is anew."""
+    values = asked.values()
+    truth(values.get("tracing"))
+    description = text(values.get("description") or "", "description")
+    tags = tag_list(values.get("tags"))
+    default_queue_type = values.get("defaultqueuetype", values.get("default_queue_type"))
+    name = asked.names["vhost"]
+    broker = asked.site.broker
+    found = broker.vhosts.get(name)
+    if found is None and len(name.encode("utf-8", "surrogateescape")) > SHORTSTR_MAX_BYTES:
+        raise bad_request("name_too_long")
+    if default_queue_type in (None, UNDEFINED):
+        default_queue_type = "" if found is None else found.default_queue_type
+    if default_queue_type not in ("", *QUEUE_TYPES):
+        raise bad_request(["unknown_queue_type", default_queue_type])
+    if found is not None:
+        found.describe(description, tags, str(found.default_queue_type))
+        return False
+    try:
+        made = broker.add_vhost(name)
+    except LimitReached as reached:
+        raise bad_request(reached.text) from None
+    made.describe(description, tags, str(default_queue_type))
+    asked.site.users.set_permissions(asked.user.name, name, ".*", ".*", ".*")
+    return True
+
+
+@VHOST.on("DELETE")
+async def delete(asked: Asked) -> None:
+    """Delete it, with everything in it."""
+    name = asked.vhost().name
+    asked.site.users.forget_vhost(name)
+    asked.site.broker.delete_vhost(name)
+
+
+@START.on("POST")
+async def start(asked: Asked) -> None:
+    """It runs on the one node there is."""
+    asked.vhost()
+    node = asked.names["node"]
+    if node != asked.site.node:
+        raise bad_request(f"Request to node {node} failed with nodedown")
+    await asyncio.sleep(0)
+
+
+def tag_list(value: object) -> list[str]:
+    """Tags: a list, or names with commas between. Raises Refused (400)."""
+    if value is None:
+        return []
+    if isinstance(value, str):
+        return [tag.strip() for tag in value.split(",") if tag.strip()]
+    if not isinstance(value, list) or not all(isinstance(tag, str) for tag in value):
+        raise bad_request(["not_string", "tags"])
+    return list(value)
+
+
+async def _told(asked: Asked, vhost: VirtualHost) -> Item:
+    site = asked.site
+    metadata: Item = {"description": vhost.description, "tags": list(vhost.tags)}
+    if vhost.default_queue_type:
+        metadata["default_queue_type"] = vhost.default_queue_type
+    item: Item = {
+        "name": vhost.name,
+        "description": vhost.description,
+        "tags": list(vhost.tags),
+        "default_queue_type": vhost.default_queue_type or UNDEFINED,
+        "metadata": metadata,
+        "tracing": False,
+        "cluster_state": {site.node: "running"},
+    }
+    if not asked.without_stats():
+        item |= await _statistics(site, vhost)
+    return item
+
+
+async def _statistics(site: Site, vhost: VirtualHost) -> Item:
+    counts = MessageCounts()
+    counts.add(vhost.counts)
+    pause = Pause()
+    received, sent = 0, 0
+    for connection in site.connections():
+        if connection.vhost_name() != vhost.name:
+            continue
+        received += connection.received_bytes
+        sent += connection.written_bytes()
+        for channel in open_channels(connection):
+            counts.add(channel.message_counts())
+        if pause.is_due():
+            await asyncio.sleep(0)
+    ready, unacknowledged = 0, 0
+    for queue in list(vhost.queues.values()):
+        ready += queue.ready()
+        unacknowledged += int(queue.unacked)
+        if pause.is_due():
+            await asyncio.sleep(0)
+    key = ("vhost", vhost.name)
+    item = lengths(site, key, ready, unacknowledged)
+    item |= message_stats(site, key, counts, OF_CHANNEL)
+    if received or sent:
+        item |= with_rates(site, (*key, "octets"), {"recv_oct": received, "send_oct": sent})
+    return item

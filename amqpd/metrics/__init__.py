@@ -1,0 +1,1 @@
+"""What was counted: plain numbers, and how fast they grow."""

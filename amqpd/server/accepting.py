@@ -1,0 +1,140 @@
+"""Connections that have something to say before AMQP begins: the header of a proxy, a TLS handshake."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import socket
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Final
+
+from amqpd.events import Events
+from amqpd.server.arrival import Arrival, written_address
+from amqpd.server.proxy_protocol import MalformedHeader, ProxyHeader, missing_bytes, read_header
+from amqpd.server.tls import HandshakeRefused, Tls, reason_of
+
+PROXY_HEADER_S: Final = 3.0
+"""How long a proxy may take for its header (RabbitMQ 3.10)."""
+SHUTDOWN_S: Final = 5.0
+"""How long a peer may take to end TLS after we have (RabbitMQ 3.10)."""
+ALERT_S: Final = 1.0
+"""How long a client whose handshake we refused has to take note."""
+NO_ROOM: Final = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
+NO_ROOM_PAUSE_S: Final = 1.0
+
+MakeSession = Callable[[Arrival], asyncio.BaseProtocol]
+
+
+class Acceptor:
+    """Accepts from one listening socket, and leads each connection to its session; none waits for another."""
+
+    def __init__(
+        self,
+        listening: socket.socket,
+        events: Events,
+        make_session: MakeSession,
+        *,
+        tls: Tls | None,
+        proxy_protocol: bool,
+    ) -> None:
+        """Begin, in the running event loop, with a socket that listens and does not block."""
+        self._loop = asyncio.get_running_loop()
+        self._listening = listening
+        self._events = events
+        self._make_session = make_session
+        self._tls = tls
+        self._proxy_protocol = proxy_protocol
+        self._receptions: set[asyncio.Task[None]] = set()
+        self._accepting = self._loop.create_task(self._accept())
+
+    def close(self) -> None:
+        """Accept no more, and hang up on those who are not through."""
+        self._accepting.cancel()
+        for reception in self._receptions:
+            reception.cancel()
+
+    async def closed(self) -> None:
+        """Wait until all is done that `close` has begun."""
+        await asyncio.wait({self._accepting, *self._receptions})
+
+    async def _accept(self) -> None:
+        with self._listening:
+            while True:
+                try:
+                    accepted, address = await self._loop.sock_accept(self._listening)
+                except OSError as error:
+                    if error.errno in NO_ROOM:
+                        self._events.tell("error", "cannot accept connections", {"reason": error.strerror})
+                        await asyncio.sleep(NO_ROOM_PAUSE_S)
+                    continue
+                reception = self._loop.create_task(self._receive(accepted, written_address(address)))
+                self._receptions.add(reception)
+                reception.add_done_callback(self._receptions.discard)
+
+    async def _receive(self, accepted: socket.socket, peer: str) -> None:
+        """Lead one connection to its session, or close it with a line in the log."""
+        header = None
+        try:
+            if self._proxy_protocol:
+                header = await self._header(accepted)
+                if header.client is not None:
+                    peer = f"{written_address(header.client)} by {peer}"
+            if self._tls is None:
+                arrival = Arrival(header)
+                await self._loop.connect_accepted_socket(lambda: self._make_session(arrival), accepted)
+            else:
+                await self._shake_hands(accepted, peer, Arrival(header, self._tls), self._tls)
+        except MalformedHeader as error:
+            accepted.close()
+            self._refuse("proxy protocol header refused", peer, str(error))
+        except (OSError, asyncio.CancelledError):
+            # Gone before it could become a session, or we are closing.
+            accepted.close()
+
+    def _refuse(self, sentence: str, peer: str, reason: str) -> None:
+        self._events.tell("error", sentence, {"peer": peer, "reason": reason})
+
+    async def _header(self, accepted: socket.socket) -> ProxyHeader:
+        """Read the header and not a byte more. Raises MalformedHeader."""
+        data = b""
+        try:
+            async with asyncio.timeout(PROXY_HEADER_S):
+                while missing := missing_bytes(data):
+                    received = await self._loop.sock_recv(accepted, missing)
+                    if not received:
+                        raise MalformedHeader("the connection ended before the PROXY protocol header")
+                    data += received
+        except TimeoutError:
+            raise MalformedHeader("the PROXY protocol header took too long") from None
+        except OSError as error:
+            raise MalformedHeader(f"the connection broke: {error.strerror}") from None
+        return read_header(data)
+
+    async def _shake_hands(self, accepted: socket.socket, peer: str, arrival: Arrival, tls: Tls) -> None:
+        # The event loop closes its socket before a refused client has been told why; ours is still open then.
+        spare = accepted.dup()
+        with spare:
+            spare.setblocking(False)
+            try:
+                await self._loop.connect_accepted_socket(
+                    lambda: self._make_session(arrival),
+                    accepted,
+                    ssl=tls.context,
+                    ssl_handshake_timeout=tls.options.handshake_timeout_s,
+                    ssl_shutdown_timeout=SHUTDOWN_S,
+                )
+            except OSError as error:
+                accepted.close()
+                self._refuse("TLS handshake failed", peer, reason_of(error))
+                if isinstance(error, HandshakeRefused):
+                    await self._say_why(spare, error.alert)
+
+    async def _say_why(self, spare: socket.socket, alert: bytes) -> None:
+        """Send the alert, and read what is on its way, as unread bytes would make the system take the alert back."""
+        with suppress(OSError):
+            async with asyncio.timeout(ALERT_S):
+                await self._loop.sock_sendall(spare, alert)
+                spare.shutdown(socket.SHUT_WR)
+                while await self._loop.sock_recv(spare, 4096):
+                    continue
