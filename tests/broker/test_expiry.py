@@ -4,7 +4,7 @@ import pytest
 
 from amqpd.broker.consumer import Consumer
 from amqpd.broker.definitions import QueueDeclared
-from amqpd.broker.queues.classic import DEAD_AT_ONCE, ClassicQueue
+from amqpd.broker.queues.classic import DEAD_AT_ONCE, DEAD_AT_ONCE_BYTES, ClassicQueue
 from amqpd.broker.queues.queue import Owner, Queue
 from amqpd.broker.unacked import Delivery
 from amqpd.broker.vhost import VirtualHost
@@ -405,6 +405,20 @@ def test_many_that_expire_together_go_in_turns(broker: MemoryBroker):
         sizes.append(queue.ready())
     assert sizes == [number * DEAD_AT_ONCE for number in (4, 3, 2, 1, 0)]
     assert timers.size() <= 1
+
+
+def test_large_messages_that_expire_together_go_in_shorter_turns(broker: MemoryBroker):
+    clock = TickingClock()
+    timers = Timers(clock)
+    vhost = VirtualHost("/", broker.broker.storage, timers, broker.events)
+    queue = declare(vhost, message_ttl=1000)
+    publish(queue, *["m" * (DEAD_AT_ONCE_BYTES // 2)] * 7)
+    clock.now_s += 2
+    sizes: list[int] = []
+    while queue.ready():
+        timers.run_due()
+        sizes.append(queue.ready())
+    assert sizes == [4, 1, 0]
 
 
 def test_a_consumer_gets_what_lives_behind_many_that_expired_together(broker: MemoryBroker):

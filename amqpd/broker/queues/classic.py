@@ -33,6 +33,11 @@ from amqpd.wire.fields import Table
 DEAD_AT_ONCE: Final = 1000
 """More messages that die together go in several turns, so that nobody else has to wait for long."""
 
+DEAD_AT_ONCE_BYTES: Final = 8388608
+"""The same for their bodies: the log has to take those that are dead letters."""
+
+FULL_LOG_WAIT_MS: Final = 10
+
 
 class ClassicQueue(Queue):
     """Hands the messages of its backlog to its consumers, and knows what is in clients' hands."""
@@ -217,7 +222,7 @@ class ClassicQueue(Queue):
         try:
             while backlog.count:
                 if self._drop_expired(now_ms):
-                    self.expiry.wake_soon()
+                    self.expiry.wake_soon(self._turn_ms())
                     return
                 if not backlog.count:
                     break
@@ -290,14 +295,15 @@ class ClassicQueue(Queue):
         if self.rules.dead_letter_exchange is not None:
             self._host.dead_letter(self, message, reason)
 
-    def _drop_first(self, reason: str) -> None:
-        """The first message dies. Raises CannotRead."""
+    def _drop_first(self, reason: str) -> i64:
+        """The first message dies; the size of its body. Raises CannotRead."""
         backlog = self._backlog
         message = backlog.take()
         position = backlog.position
         self._bury(message, reason)
         if message.log_position != NOT_LOGGED:
             backlog.forget(message, position)
+        return message.body_size
 
     def _keep_limit(self) -> None:
         """What is too much goes, from the front (x-max-length, x-max-length-bytes)."""
@@ -307,42 +313,58 @@ class ClassicQueue(Queue):
         max_bytes = self.rules.max_length_bytes
         backlog = self._backlog
         dropped: i64 = 0
+        dropped_bytes: i64 = 0
         try:
             while backlog.count and (
                 0 <= max_length < backlog.count or (max_bytes >= 0 and backlog.body_bytes() > max_bytes)
             ):
-                if dropped == DEAD_AT_ONCE:
+                if dropped == DEAD_AT_ONCE or dropped_bytes > DEAD_AT_ONCE_BYTES:
                     self._keep_limit_soon()
                     return
                 dropped += 1
-                self._drop_first(MAXLEN)
+                dropped_bytes += self._drop_first(MAXLEN)
         except CannotRead as error:
             self._stop_delivering(error)
 
     def _keep_limit_soon(self) -> None:
         """A limit that came later has left too much for one turn."""
         if self._limit_timer is None:
-            self._limit_timer = self._host.timers.after(0.0, self._keep_limit_further)
+            self._limit_timer = self._host.timers.after(self._turn_ms() / 1000, self._keep_limit_further)
 
     def _keep_limit_further(self) -> None:
         self._limit_timer = None
-        self._follow_rules_anew()
+        if self._turn_ms():
+            self._keep_limit_soon()
+        else:
+            self._follow_rules_anew()
+
+    def _turn_ms(self) -> i64:
+        """How long to wait before more messages die: the log must not fall behind with dead letters."""
+        journal = self._storage.journal
+        return FULL_LOG_WAIT_MS if journal is not None and journal.is_behind() else 0
 
     def _drop_expired(self, now_ms: i64) -> bool:
         """Drop some messages at the front that have expired; True if there may be more. Raises CannotRead."""
         backlog = self._backlog
+        dropped_bytes: i64 = 0
         for _ in range(DEAD_AT_ONCE):
             if not backlog.count:
                 return False
             deadline_ms = self.expiry.deadline_ms(backlog.first())
             if deadline_ms < 0 or deadline_ms > now_ms:
                 return False
-            self._drop_first(EXPIRED)
+            dropped_bytes += self._drop_first(EXPIRED)
+            if dropped_bytes > DEAD_AT_ONCE_BYTES:
+                break
         return True
 
     def _drop_some_expired(self) -> None:
         """The first message is due; whoever waited for one behind those that expired gets it."""
-        self._pump_fresh()
+        wait_ms = self._turn_ms()
+        if wait_ms:
+            self.expiry.wake_soon(wait_ms)
+        else:
+            self._pump_fresh()
 
     def _watch_first(self) -> None:
         """Let go what has expired at the front, and wake up when the first message does."""
@@ -353,7 +375,7 @@ class ClassicQueue(Queue):
         try:
             while backlog.count and expiry.watch(backlog.first()):
                 if self._drop_expired(expiry.now_ms()):
-                    expiry.wake_soon()
+                    expiry.wake_soon(self._turn_ms())
                     return
         except CannotRead as error:
             self._stop_delivering(error)

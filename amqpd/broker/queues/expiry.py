@@ -85,10 +85,10 @@ class Expiry:
         self._wake_at(deadline_ms, now_ms)
         return False
 
-    def wake_soon(self) -> None:
-        """Wake the queue when others have had their turn."""
+    def wake_soon(self, wait_ms: i64) -> None:
+        """Wake the queue when others have had their turn, and so many milliseconds are over."""
         now_ms = self.now_ms()
-        self._wake_at(now_ms, now_ms)
+        self._wake_at(now_ms + wait_ms, now_ms)
 
     def _wake_at(self, due_ms: i64, now_ms: i64) -> None:
         if self._timer is not None:

@@ -337,13 +337,14 @@ class QuorumQueue(ClassicQueue):
         else:
             super()._bury(message, reason)
 
-    def _drop_first(self, reason: str) -> None:
-        """The first message dies. Raises CannotRead."""
+    def _drop_first(self, reason: str) -> i64:
+        """The first message dies; the size of its body. Raises CannotRead."""
         backlog = self._counted
         message = backlog.take()
         position = backlog.position
         self._bury(message, reason)
         backlog.forget(message, position)
+        return message.body_size
 
     def purge(self) -> int:
         """Drop all ready messages, but no dead letters; how many there were."""
