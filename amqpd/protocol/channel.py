@@ -86,6 +86,8 @@ class Channel(Sink):
         self.unacked = Unacked()
         self.confirms: Confirms | None = None
         self.transaction: Transaction | None = None
+        self.is_plain = True
+        """Whether it has neither confirms nor transactions, which a channel that has begun with them never loses."""
         self.reply_consumer: Consumer | None = None
         """The consumer of direct replies, of which a channel has one at most."""
         self.published: i64 = 0

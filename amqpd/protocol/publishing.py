@@ -8,7 +8,7 @@ from librt.strings import read_i64_be
 from mypy_extensions import i64
 
 from amqpd.broker.exchange import Exchange
-from amqpd.broker.queues.queue import Queue
+from amqpd.broker.queues.queue import BEHIND, Queue
 from amqpd.errors import (
     AccessRefused,
     FrameError,
@@ -161,6 +161,13 @@ class Publishing:
         )
         if checked.header is not checked.published:
             message = message.with_header(checked.header)
+        only = route.only
+        if only is not None and channel.is_plain and not checked.flags and not checked.routing_keys:
+            # What most publishers do: nobody but the queue has anything to say.
+            route.published += 1
+            if only.publish(message) & BEHIND:
+                self._connection.wait_for(only)
+            return
         queues = route.queues
         if queues is None or checked.routing_keys:
             routing_keys = [route.routing_key, *checked.routing_keys]

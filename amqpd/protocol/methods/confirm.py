@@ -17,5 +17,6 @@ def select(channel: Channel, method: commands.Confirm.Select) -> None:
         raise PreconditionFailed("cannot switch from tx to confirm mode")
     if channel.confirms is None:
         channel.confirms = Confirms(channel)
+        channel.is_plain = False
     if not method.nowait:
         channel.send(commands.Confirm.SelectOk())

@@ -19,6 +19,7 @@ def select(channel: Channel, method: commands.Tx.Select) -> None:
         raise PreconditionFailed("cannot switch from confirm to tx mode")
     if channel.transaction is None:
         channel.transaction = Transaction()
+        channel.is_plain = False
     channel.send(commands.Tx.SelectOk())
 
 
