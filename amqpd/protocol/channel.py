@@ -247,6 +247,8 @@ class Channel(Sink):
             delivery = self.unacked.take(delivery_tag)
             if delivery is None:
                 self._refuse_tag(delivery_tag)
+            elif outcome == ACKED:
+                self._discard_one(delivery)
             else:
                 self.settle_all([delivery], outcome)
             return
@@ -307,6 +309,23 @@ class Channel(Sink):
             if delivery.message.log_position != NOT_LOGGED:
                 queue.forget(delivery.message, delivery.position)
         self._give_credit(deliveries)
+
+    def _discard_one(self, delivery: Delivery) -> None:
+        """The same for one: what clients do most."""
+        self.acked += 1
+        queue = delivery.queue
+        queue.unacked -= 1
+        queue.acked += 1
+        if delivery.message.log_position != NOT_LOGGED:
+            queue.forget(delivery.message, delivery.position)
+        consumer = delivery.consumer
+        if consumer is None or consumer.cancelled or self.global_prefetch_count:
+            self._give_credit([delivery])
+            return
+        consumer.unacked -= 1
+        self._consumers_unacked -= 1
+        if not consumer.in_ring:
+            consumer.resume()
 
     def requeue(self, deliveries: list[Delivery]) -> None:
         """Put deliveries back to their places in their queues."""
