@@ -29,6 +29,8 @@ from amqpd.config.settings import NOTHING, Settings
 from amqpd.durability import CannotStart, DataDirectory
 from amqpd.events import Events
 from amqpd.management.definitions import InvalidDefinitions, load_definitions
+from amqpd.management.service import ManagementService
+from amqpd.management.site import Listening, Machine, Site
 from amqpd.protocol.parameters import Parameters
 from amqpd.server.arrival import written_address
 from amqpd.server.clock import MachineClock
@@ -256,6 +258,11 @@ def tls_options_of(settings: Settings) -> TlsOptions:
     )
 
 
+def written_addresses(addresses: list[tuple[str, int]]) -> str:
+    """Addresses for the log."""
+    return ", ".join(map(written_address, addresses))
+
+
 def listening_on(server: Server, addresses: list[tuple[str, int]]) -> dict[str, object]:
     """Where the server listens, for the log."""
     fields: dict[str, object] = {"listening": ", ".join(map(written_address, addresses))}
@@ -264,6 +271,44 @@ def listening_on(server: Server, addresses: list[tuple[str, int]]) -> dict[str, 
     if server.unix_paths:
         fields["listening_unix"] = ", ".join(map(str, server.unix_paths))
     return fields
+
+
+def machine_of(settings: Settings) -> Machine:
+    """What the management API can tell of the machine."""
+    memory_bytes = total_memory_bytes()
+    return Machine(
+        memory_used_bytes=resident_bytes,
+        memory_limit_bytes=min(settings.vm_memory_high_watermark.limit_bytes(memory_bytes), memory_bytes),
+        disk_free_bytes=partial(free_bytes, Path("/") if settings.in_memory else settings.data_dir),
+        disk_free_limit_bytes=settings.disk_free_limit.limit_bytes(memory_bytes),
+        data_dir="" if settings.in_memory else str(settings.data_dir),
+    )
+
+
+@asynccontextmanager
+async def managing(
+    settings: Settings, server: Server, addresses: list[tuple[str, int]]
+) -> AsyncIterator[ManagementService | None]:
+    """The management API as long as the block runs, if it is wanted. Raises StartError."""
+    if not settings.management:
+        yield None
+        return
+    listening = [Listening("amqp", host, port) for host, port in addresses]
+    listening += [Listening("amqp/ssl", host, port) for host, port in server.tls_addresses]
+    site = Site(server.broker, server.users, server.parameters, machine_of(settings), listening)
+    try:
+        service = ManagementService(site, settings.management_host, settings.management_port)
+    except OSError as error:
+        hosts = ", ".join(settings.management_host)
+        raise StartError(
+            f"cannot listen on {hosts} port {settings.management_port}: {error.strerror or error}"
+        ) from None
+    service.start()
+    try:
+        yield service
+    finally:
+        with anyio.CancelScope(shield=True):
+            await service.stop()
 
 
 def resources_of(settings: Settings, broker: Broker) -> Resources:
@@ -317,7 +362,10 @@ async def _run(configuration: Configuration, reread: Reread, log: FieldLogger, u
     has_files = bool(configuration.files) or settings.ssl_certfile is not None
     reload_signals = [signal.SIGHUP] if sys.platform != "win32" and has_files else []
     with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, *reload_signals) as signals:
-        async with serving(settings, MachineClock(), LoggedEvents(log), users) as (server, addresses):
+        async with (
+            serving(settings, MachineClock(), LoggedEvents(log), users) as (server, addresses),
+            managing(settings, server, addresses) as management,
+        ):
             gc.collect()
             gc.freeze()
             log.info(
@@ -325,6 +373,7 @@ async def _run(configuration: Configuration, reread: Reread, log: FieldLogger, u
                 fields={
                     "version": __version__,
                     **listening_on(server, addresses),
+                    **({} if management is None else {"management": written_addresses(management.addresses)}),
                     "build": build(),
                     "event_loop": "uvloop" if use_uvloop else "asyncio",
                     "start_ms": round(seconds_since_start() * 1000),

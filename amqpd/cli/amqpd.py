@@ -45,7 +45,12 @@ def option(name: str) -> str:
 
 
 OPTIONS = {option(name): name for name in SETTINGS}
-METAVARS = {"host": "ADDRESS[,...]", "listeners": "ADDRESS:PORT[,...]", "data_dir": "PATH"}
+METAVARS = {
+    "host": "ADDRESS[,...]",
+    "listeners": "ADDRESS:PORT[,...]",
+    "ssl_listeners": "ADDRESS:PORT[,...]",
+    "data_dir": "PATH",
+}
 PATTERNS = ("default_permissions_configure", "default_permissions_write", "default_permissions_read")
 CONFIG_OPTION = "--config"
 CHECK_CONFIG = "check-config"

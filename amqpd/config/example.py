@@ -38,6 +38,10 @@ def _names(name: str, value: Any) -> list[str]:
     return [f"{SETTINGS[name].metadata['key']}.{each} = true" for each in value]
 
 
+def _in_one_line(name: str, value: Any) -> list[str]:
+    return [f"{SETTINGS[name].metadata['key']} = {','.join(value)}"]
+
+
 def _watermark(name: str, value: Any) -> list[str]:
     assert isinstance(value, Watermark)
     key = SETTINGS[name].metadata["key"]
@@ -61,6 +65,7 @@ def _numbered(name: str, value: Any) -> list[str]:
 
 WRITERS: dict[str, Callable[[str, Any], list[str]]] = {
     "host": _listeners,
+    "management_host": _in_one_line,
     "ssl_listeners": _ssl_listeners,
     "ssl_versions": _numbered,
     "ssl_ciphers": _numbered,

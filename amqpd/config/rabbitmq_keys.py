@@ -68,7 +68,7 @@ definitions.tls: log_level password reuse_session reuse_sessions secure_renegoti
 )
 
 MANAGEMENT = Group(
-    "no management",
+    "the management API has no such setting",
     WARNING,
     """
 http_dispatch.access_log_dir http_dispatch.auth_backends.* management.cors.allow_origins.*
@@ -104,7 +104,7 @@ management.ssl: backlog cacertfile certfile client_renegotiation compress depth 
 management.ssl: honor_cipher_order honor_ecc_order idle_timeout inactivity_timeout ip keyfile
 management.ssl: max_connections max_keepalive password port request_timeout reuse_sessions
 management.ssl: secure_renegotiate shutdown_timeout verify
-management.tcp: compress idle_timeout inactivity_timeout ip max_connections max_keepalive port
+management.tcp: compress idle_timeout inactivity_timeout max_connections max_keepalive
 management.tcp: request_timeout shutdown_timeout
 tracing: dir password username
 """,

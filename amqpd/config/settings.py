@@ -20,6 +20,8 @@ STATE_BELOW_HOME = {"darwin": "Library/Application Support", "win32": "AppData/L
 LARGEST_SIZE_BYTES = 2**62
 NOTHING = "none"
 """The text of a setting that has no value."""
+HOSTS = ("host", "management_host")
+"""Settings that are addresses to listen on."""
 UNLIMITED = -1
 """What RabbitMQ's settings call infinity."""
 
@@ -276,6 +278,17 @@ class Settings:
         FileMode(0o660),
         "Permissions of its file, in octal digits.",
     )
+    management: bool = setting("amqpd.management", False, "Serve the HTTP API of RabbitMQ's management plugin.")
+    management_host: tuple[str, ...] = setting(
+        "management.tcp.ip", LOOPBACK, "Addresses to serve that API on; localhost is 127.0.0.1 and ::1."
+    )
+    management_port: int = setting(
+        "management.tcp.port",
+        15672,
+        "TCP port of that API; 0 lets the system choose.",
+        minimum=0,
+        maximum=65535,
+    )
     data_dir: Path = setting("amqpd.data_dir", default_data_dir, "Directory for durable data.")
     in_memory: bool = setting(
         "amqpd.in_memory",
@@ -456,7 +469,7 @@ def _refusal(the_setting: Field[Any], value: object) -> str:
     refusal = REFUSALS.get(the_setting.type)
     if refusal is not None:
         return refusal(the_setting, value)
-    if the_setting.name == "host" and (not value or "" in value):  # type: ignore[operator]
+    if the_setting.name in HOSTS and (not value or "" in value):  # type: ignore[operator]
         return "names no address"
     return ""
 
@@ -637,7 +650,7 @@ def read_setting(name: str, text: str, option: str) -> object:
         value = read(text)
     except ValueError as error:
         raise InvalidSetting(option, text, str(error)) from None
-    if name == "host" and isinstance(value, tuple):
+    if name in HOSTS and isinstance(value, tuple):
         value = expand_hosts(value)
     reason = _refusal(the_setting, value)
     if reason:

@@ -19,6 +19,7 @@ RANGES = ("lengths", "msg_rates", "data_rates", "node_stats")
 
 Item = dict[str, Any]
 T = TypeVar("T")
+R = TypeVar("R")
 
 
 class Page:
@@ -74,10 +75,10 @@ async def listed(
 ) -> object:
     """A list of what is there already."""
     page = page_of(asked) if in_pages else None
-    ordered = sorted_items(asked, items, default_sorts)
+    ordered = await sorted_items(asked, items, default_sorts)
     if page is None:
-        return columns_of_all(asked, ordered)
-    return await _paged(asked, ordered, ordered, page, None)
+        return await columns_of_all(asked, ordered)
+    return await _paged(asked, ordered, page, None)
 
 
 async def listed_in_full(
@@ -90,21 +91,21 @@ async def listed_in_full(
     page = page_of(asked)
     sort = asked.query("sort")
     if not objects or not sort or sort in basic(objects[0]):
-        pairs = [(basic(each), each) for each in objects]
-        ordered = sorted_items(asked, [item for item, _object in pairs], BY_NAME)
-        object_of = {id(item): each for item, each in pairs}
+        basics = await _each(objects, basic)
+        object_of = {id(item): each for item, each in zip(basics, objects, strict=True)}
+        ordered = await sorted_items(asked, basics, BY_NAME)
         if page is not None:
-            return await _paged(asked, ordered, ordered, page, lambda item: in_full(object_of[id(item)]))
+            return await _paged(asked, ordered, page, lambda item: in_full(object_of[id(item)]))
         items = await _each(ordered, lambda item: in_full(object_of[id(item)]))
-        return columns_of_all(asked, items)
-    items = sorted_items(asked, await _each(objects, in_full), BY_NAME)
+        return await columns_of_all(asked, items)
+    items = await sorted_items(asked, await _each(objects, in_full), BY_NAME)
     if page is not None:
-        return await _paged(asked, items, items, page, None)
-    return columns_of_all(asked, items)
+        return await _paged(asked, items, page, None)
+    return await columns_of_all(asked, items)
 
 
-async def _each(objects: Sequence[T], told: Callable[[T], Item]) -> list[Item]:
-    items: list[Item] = []
+async def _each(objects: Sequence[T], told: Callable[[T], R]) -> list[R]:
+    items: list[R] = []
     pause = Pause()
     for each in objects:
         items.append(told(each))
@@ -114,8 +115,9 @@ async def _each(objects: Sequence[T], told: Callable[[T], Item]) -> list[Item]:
 
 
 async def _paged(
-    asked: Asked, ordered: list[Item], everything: list[Item], page: Page, told: Callable[[Item], Item] | None
+    asked: Asked, everything: list[Item], page: Page, told: Callable[[Item], Item] | None
 ) -> object:
+    ordered = everything
     if page.name:
         names = [str(item.get("name", "")) for item in ordered]
         is_found = await matching(names, page.name, page.use_regex)
@@ -130,7 +132,7 @@ async def _paged(
     return {
         "filtered_count": len(ordered),
         "item_count": len(items),
-        "items": columns_of_all(asked, items),
+        "items": await columns_of_all(asked, items),
         "page": page.number,
         "page_count": (len(ordered) + page.size - 1) // page.size,
         "page_size": page.size,
@@ -141,13 +143,15 @@ async def _paged(
 # Order
 
 
-def sorted_items(asked: Asked, items: list[Item], default_sorts: Sequence[str]) -> list[Item]:
+async def sorted_items(asked: Asked, items: list[Item], default_sorts: Sequence[str]) -> list[Item]:
     """The items in the order that was asked for; an empty one is none at all."""
     sort = asked.query("sort")
     if sort == "":
         return items
     sorts = [column.split(".") for column in ([sort, *default_sorts] if sort else default_sorts)]
-    ordered = sorted(items, key=lambda item: [_rank(_dotted(item, column)) for column in sorts])
+    ranks = await _each(items, lambda item: [_rank(_dotted(item, column)) for column in sorts])
+    numbers = sorted(range(len(items)), key=ranks.__getitem__)
+    ordered = [items[number] for number in numbers]
     return ordered[::-1] if asked.is_set("sort_reverse") else ordered
 
 
@@ -174,10 +178,12 @@ def _rank(value: object) -> tuple[int, Any]:
 # Columns
 
 
-def columns_of_all(asked: Asked, items: list[Item]) -> list[object]:
+async def columns_of_all(asked: Asked, items: list[Item]) -> list[object]:
     """Each item with what was asked for of it."""
     columns = _columns(asked)
-    return list(items) if columns is None else [_extracted(item, columns) for item in items]
+    if columns is None:
+        return list(items)
+    return await _each(items, lambda item: _extracted(item, columns))
 
 
 def columns_of(asked: Asked, item: Item) -> object:

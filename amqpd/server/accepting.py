@@ -34,6 +34,7 @@ class Acceptor:
         listening: socket.socket,
         events: Events,
         make_session: MakeSession,
+        tell_fault: Callable[[str, BaseException], None],
         *,
         tls: Tls | None,
         proxy_protocol: bool,
@@ -43,34 +44,52 @@ class Acceptor:
         self._listening = listening
         self._events = events
         self._make_session = make_session
+        self._tell_fault = tell_fault
         self._tls = tls
         self._proxy_protocol = proxy_protocol
-        self._receptions: set[asyncio.Task[None]] = set()
-        self._accepting = self._loop.create_task(self._accept())
+        self._receptions: dict[asyncio.Task[None], socket.socket] = {}
+        self._pause: asyncio.TimerHandle | None = None
+        self._watch()
+
+    def _watch(self) -> None:
+        self._pause = None
+        self._loop.add_reader(self._listening, self._accept)
 
     def close(self) -> None:
         """Accept no more, and hang up on those who are not through."""
-        self._accepting.cancel()
+        if self._pause is not None:
+            self._pause.cancel()
+        self._loop.remove_reader(self._listening)
+        self._listening.close()
         for reception in self._receptions:
             reception.cancel()
 
     async def closed(self) -> None:
         """Wait until all is done that `close` has begun."""
-        await asyncio.wait({self._accepting, *self._receptions})
+        if self._receptions:
+            await asyncio.wait(list(self._receptions))
 
-    async def _accept(self) -> None:
-        with self._listening:
-            while True:
-                try:
-                    accepted, address = await self._loop.sock_accept(self._listening)
-                except OSError as error:
-                    if error.errno in NO_ROOM:
-                        self._events.tell("error", "cannot accept connections", {"reason": error.strerror})
-                        await asyncio.sleep(NO_ROOM_PAUSE_S)
-                    continue
-                reception = self._loop.create_task(self._receive(accepted, written_address(address)))
-                self._receptions.add(reception)
-                reception.add_done_callback(self._receptions.discard)
+    def _accept(self) -> None:
+        try:
+            accepted, address = self._listening.accept()
+        except OSError as error:
+            if error.errno in NO_ROOM:
+                self._events.tell("error", "cannot accept connections", {"reason": error.strerror})
+                self._loop.remove_reader(self._listening)
+                self._pause = self._loop.call_later(NO_ROOM_PAUSE_S, self._watch)
+            return
+        accepted.setblocking(False)
+        reception = self._loop.create_task(self._receive(accepted, written_address(address)))
+        self._receptions[reception] = accepted
+        reception.add_done_callback(self._received)
+
+    def _received(self, reception: asyncio.Task[None]) -> None:
+        accepted = self._receptions.pop(reception)
+        if reception.cancelled():
+            accepted.close()
+        elif (error := reception.exception()) is not None:
+            accepted.close()
+            self._tell_fault("before it began", error)
 
     async def _receive(self, accepted: socket.socket, peer: str) -> None:
         """Lead one connection to its session, or close it with a line in the log."""
@@ -88,8 +107,8 @@ class Acceptor:
         except MalformedHeader as error:
             accepted.close()
             self._refuse("proxy protocol header refused", peer, str(error))
-        except (OSError, asyncio.CancelledError):
-            # Gone before it could become a session, or we are closing.
+        except OSError:
+            # Gone before it could become a session.
             accepted.close()
 
     def _refuse(self, sentence: str, peer: str, reason: str) -> None:

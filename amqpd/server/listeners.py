@@ -115,6 +115,8 @@ class Server:
             raw_socket = listener.extra(SocketAttribute.raw_socket)
             # Every connection inherits it.
             raw_socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER_BYTES)
+            # asyncio sets this only where a socket was made with the number of TCP.
+            raw_socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             self._servers.append(await self._serve(raw_socket, tls))
             addresses.append(raw_socket.getsockname()[:2])
         return addresses
@@ -128,6 +130,7 @@ class Server:
             listening,
             self.broker.events,
             lambda arrival: Session(self, arrival),
+            self.tell_fault,
             tls=tls,
             proxy_protocol=self._proxy_protocol,
         )
@@ -182,7 +185,7 @@ class Server:
             self._all_ended.set()
             self._all_ended = anyio.Event()
 
-    def tell_fault(self, connection: str, error: Exception) -> None:
+    def tell_fault(self, connection: str, error: BaseException) -> None:
         """A fault of ours, with where it was."""
         where = "".join(traceback.format_exception(error))
         self.broker.events.tell("error", "internal error", {"connection": connection, "traceback": where})

@@ -10,7 +10,7 @@ import anyio
 import anyio.lowlevel
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 
-from amqpd.app import choose_event_loop, serving
+from amqpd.app import choose_event_loop, managing, serving
 from amqpd.auth.users import Users, default_users
 from amqpd.clock import Clock
 from amqpd.config.settings import Settings
@@ -29,12 +29,21 @@ TURNS_TO_WRITE = 3
 class RunningBroker:
     """A broker that serves, in the event loop that started it."""
 
-    def __init__(self, server: Server, users: Users, clock: Clock, address: tuple[str, int]) -> None:
+    def __init__(
+        self,
+        server: Server,
+        users: Users,
+        clock: Clock,
+        address: tuple[str, int],
+        management_port: int = 0,
+    ) -> None:
         self.server = server
         """The shell with its sessions, and `server.broker`, the core."""
         self.users = users
         self.clock = clock
         self.host, self.port = address
+        self.management_port = management_port
+        """Where the management API is, on the same host; 0 without `management=True`."""
 
     @property
     def url(self) -> str:
@@ -56,6 +65,7 @@ class BrokerInThread:
         self._running = running
         self._portal = portal
         self.url, self.host, self.port = running.url, running.host, running.port
+        self.management_port = running.management_port
         self.clock = running.clock
 
     def advance(self, seconds: float) -> None:
@@ -96,13 +106,19 @@ async def broker(
     users = users or default_users()
     settings.setdefault("in_memory", "data_dir" not in settings)
     wanted = Settings(host=(host,), port=port, **settings)
-    async with serving(wanted, clock, events or Events(), users) as (server, addresses):
+    async with (
+        serving(wanted, clock, events or Events(), users) as (server, addresses),
+        managing(wanted, server, addresses) as management,
+    ):
+        if management is not None:
+            await management.ready()
+        management_port = 0 if management is None else management.addresses[0][1]
         if not isinstance(clock, FakeClock):
-            yield RunningBroker(server, users, clock, addresses[0])
+            yield RunningBroker(server, users, clock, addresses[0], management_port)
             return
         clock.drive(server.broker.timers)
         try:
-            yield RunningBroker(server, users, clock, addresses[0])
+            yield RunningBroker(server, users, clock, addresses[0], management_port)
         finally:
             clock.release(server.broker.timers)
 

@@ -134,9 +134,10 @@ def test_external_takes_the_name_of_the_certificate():
     assert step.user == "CN=anna"
 
 
-def test_external_without_certificate_is_refused():
+@pytest.mark.parametrize("external_name", [None, ""])
+def test_external_without_a_certificate_that_names_a_user_is_refused(external_name: str | None):
     with pytest.raises(LoginRefused):
-        MECHANISMS["EXTERNAL"].start(b"", None)
+        MECHANISMS["EXTERNAL"].start(b"", external_name)
 
 
 def test_mechanisms_are_offered_in_rabbitmqs_order():

@@ -10,6 +10,8 @@ from amqpd.auth.users import default_users
 from amqpd.config.settings import LOOPBACK, Settings
 from amqpd.events import Events
 from amqpd.server.clock import MachineClock
+from amqpd.testing import broker_in_thread
+from amqpd.testing.peer import PROTOCOL_HEADER
 
 Addresses = list[tuple[str, int]]
 
@@ -80,3 +82,17 @@ def test_a_host_that_failed_leaves_none_of_the_others_listening(event_loop_name:
 def test_a_port_is_free_again_after_the_end(event_loop_name: str):
     [(_, port)] = listen(event_loop_name, ("127.0.0.1",))
     assert listen(event_loop_name, ("127.0.0.1",), port) == [("127.0.0.1", port)]
+
+
+@pytest.mark.parametrize("proxy_protocol", [False, True])
+def test_small_answers_do_not_wait_for_others(event_loop_name: str, proxy_protocol: bool):
+    header = b"PROXY TCP4 127.0.0.1 127.0.0.1 1 2\r\n" if proxy_protocol else b""
+    with (
+        broker_in_thread(event_loop=event_loop_name, proxy_protocol=proxy_protocol) as running,
+        socket.create_connection((running.host, running.port)) as client,
+    ):
+        client.sendall(header + PROTOCOL_HEADER)
+        assert client.recv(1)
+        [session] = running.call(lambda it: list(it.server.sessions))
+        raw_socket = session._transport.get_extra_info("socket")
+        assert raw_socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)

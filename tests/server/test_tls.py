@@ -19,6 +19,7 @@ import pika.exceptions
 import pytest
 from cryptography import x509
 from cryptography.x509.oid import NameOID
+from pamqp import commands
 
 from amqpd.app import StartError
 from amqpd.auth.users import User, default_users
@@ -28,6 +29,7 @@ from amqpd.testing.certificates import DAY, LOCALHOST, Authority, Issued
 from amqpd.testing.peer import PROTOCOL_HEADER
 
 PATIENCE_S = 10.0
+MORE_THAN_BUFFERS_HOLD = 50_000_000
 ANYWHERE = Listeners((("127.0.0.1", 0),))
 
 
@@ -200,6 +202,36 @@ def test_a_large_backlog_reaches_a_consumer_that_reads_slowly_in_order(
     while len(received) < 300 and time.monotonic() < deadline_s:
         consumer.process_data_events(0.5)
     assert received == list(range(300))
+
+
+def test_an_alarm_holds_a_publisher_back_and_what_it_sent_is_not_read(
+    start: Start, certificates: Certificates, dial: Any, publish: Any
+):
+    broker = start()
+    client = over_tls(dial(broker.running), broker.stream(certificates.context()))
+    client.open().call(1, commands.Queue.Declare(queue="q"), commands.Queue.DeclareOk)
+    broker.running.call(lambda it: it.server.broker.alarms.raise_alarm("memory"))
+    message, sent = publish("q", b"x" * 10_000), 0
+    client.socket.settimeout(0.5)
+    with pytest.raises(TimeoutError):
+        while sent < MORE_THAN_BUFFERS_HOLD:
+            sent += client.socket.send(message[sent % len(message) :])
+    read = broker.running.call(lambda it: max(each.connection.received_bytes for each in it.server.sessions))
+    assert read < 1_000_000
+    broker.running.call(lambda it: it.server.broker.alarms.clear_alarm("memory"))
+    client.socket.settimeout(PATIENCE_S)
+    client.socket.sendall(message[sent % len(message) :])
+    expected = sent // len(message) + 1
+    client.call(1, commands.Basic.Consume(queue="q", no_ack=True), commands.Basic.ConsumeOk)
+    assert client.deliveries(expected) == [b"x" * 10_000] * expected
+
+
+def over_tls(client: Any, stream: ssl.SSLSocket) -> Any:
+    """The same kind of client, on this stream."""
+    encrypted = object.__new__(type(client))
+    encrypted.socket = stream
+    encrypted._stream = stream.makefile("rb")
+    return encrypted
 
 
 def test_without_verification_nobody_is_asked_for_a_certificate_and_external_is_not_offered(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 from collections.abc import Iterable, Iterator
 from urllib.parse import quote, quote_plus, unquote_plus
@@ -18,12 +19,14 @@ from amqpd.management.asked import Asked
 from amqpd.management.inside import do
 from amqpd.management.lists import Item, columns_of, listed
 from amqpd.management.resources import Created, resource
+from amqpd.management.site import Pause
 from amqpd.protocol.dispatch import unchecked
 from amqpd.wire.fields import Table, bytes_of
 
 SORTS = ("vhost", "source", "type", "destination", "routing_key", "properties_key")
 DESTINATION_TYPES = {"q": "queue", "e": "exchange"}
 NO_KEY = "~"
+IN_ONE_GO = 500
 
 BINDINGS = resource("/bindings", access.of_vhost)
 BINDINGS_OF_VHOST = resource("/bindings/:vhost", access.of_vhost)
@@ -40,7 +43,13 @@ Found = tuple[str, str, str, str, Table]
 @BINDINGS.on("GET")
 async def bindings(asked: Asked) -> object:
     """Those of all virtual hosts that the user may enter."""
-    items = [item for vhost in access.shown_vhosts(asked) for item in _items(vhost, _all(vhost))]
+    items: list[Item] = []
+    pause = Pause(IN_ONE_GO)
+    for vhost in access.shown_vhosts(asked):
+        for found in list(_all(vhost)):
+            items.append(_item(vhost, found))
+            if pause.is_due():
+                await asyncio.sleep(0)
     return await listed(asked, items, SORTS)
 
 

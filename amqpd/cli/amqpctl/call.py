@@ -1,0 +1,187 @@
+"""A command being run: its arguments, its options, and the API that it asks."""
+
+import os
+import socket
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from amqpd.cli.amqpctl.api import Api, Place, Refused, Unreachable
+from amqpd.cli.amqpctl.outcome import Outcome, Row, UsageFailure
+from amqpd.cli.amqpctl.words import Options
+
+SOCKET_NAME = "management.sock"
+"""The UNIX socket that the broker serves the API on, in its data directory."""
+
+THIS_MACHINE = ("localhost", "127.0.0.1", "::1", "")
+
+
+class Call:
+    """One command with what it was given."""
+
+    def __init__(self, arguments: list[str], options: Options, api: Api) -> None:
+        self.arguments = arguments
+        self.options = options
+        self.api = api
+        self.vhost = self.text("vhost", "/")
+        self._node: str | None = None
+
+    def text(self, option: str, default: str) -> str:
+        """The value of an option."""
+        return str(self.options.get(option, default))
+
+    def number(self, option: str, default: int) -> int:
+        """The value of an option that is a whole number."""
+        return int(self.options.get(option, default))
+
+    def flag(self, option: str) -> bool:
+        """Whether an option is there."""
+        return bool(self.options.get(option, False))
+
+    @property
+    def is_for_machine(self) -> bool:
+        """Whether a program reads the output."""
+        return self.options.get("formatter") in ("json", "csv")
+
+    @property
+    def is_silent(self) -> bool:
+        """Whether nothing may be said but the result."""
+        return self.flag("quiet") or self.flag("silent") or self.is_for_machine
+
+    def timeout_s(self, default_s: int) -> int:
+        """How long the command may take."""
+        return self.number("timeout", default_s)
+
+    @property
+    def node(self) -> str:
+        """The name of the node: as the command line has it, else as the broker has it, else RabbitMQ's default."""
+        if self._node is None:
+            self._node = str(self.options.get("node") or "") or self._asked_node()
+        return self._node
+
+    def rows_of(self, *path: str, columns: str = "") -> list[Row]:
+        """A list that the API has at a path. Raises Refused or Unreachable."""
+        found: list[Row] = self.api.get(*path, query=f"columns={columns}" if columns else "")
+        return found
+
+    def exists(self, *path: str) -> bool:
+        """Whether there is anything at a path. Raises Unreachable."""
+        return self.found(*path) is not None
+
+    def found(self, *path: str) -> Row | None:
+        """What there is at a path, or None. Raises Unreachable."""
+        try:
+            thing: Row = self.api.get(*path)
+        except Refused as refused:
+            if refused.is_missing:
+                return None
+            raise
+        return thing
+
+    def _asked_node(self) -> str:
+        try:
+            return str(self.api.get("overview", query="columns=node")["node"])
+        except (Refused, Unreachable, KeyError, TypeError):
+            return os.environ.get("RABBITMQ_NODENAME") or f"rabbit@{socket.gethostname().split('.')[0]}"
+
+
+class Command(NamedTuple):
+    """A line in the table of commands.
+
+    `least` and `most` say how many arguments there may be; `banner` is what is said first, with `{0}` for the first
+    argument, `{vhost}`, `{node}` and options by name, or it is made by a function.
+    """
+
+    name: str
+    section: str
+    usage: str
+    description: str
+    run: Callable[[Call], Outcome]
+    banner: str | Callable[[Call], str] = ""
+    least: int = 0
+    most: int | None = 0
+    options: dict[str, str] = {}  # noqa: RUF012 - never changed
+    letters: dict[str, str] = {}  # noqa: RUF012 - never changed
+    takes_timeout: bool = False
+    explained: tuple[tuple[str, str], ...] = ()
+    check: Callable[[Call], None] | None = None
+    """Raises UsageFailure for arguments that cannot be."""
+
+    def checked(self, call: Call) -> None:
+        """Raise UsageFailure unless the arguments are as many as they should be, and can be."""
+        if len(call.arguments) < self.least:
+            raise UsageFailure("not enough arguments.")
+        if self.most is not None and len(call.arguments) > self.most:
+            raise UsageFailure("too many arguments.")
+        if self.check is not None:
+            self.check(call)
+
+    def said_first(self, call: Call) -> str:
+        """The banner of this call, without its last newline."""
+        if not isinstance(self.banner, str):
+            return self.banner(call)
+        return _filled(self.banner, call)
+
+
+def place_of(options: Options, environment: Mapping[str, str]) -> Place:
+    """Where the API is: options, then variables, then the socket of the data directory, then this machine's port.
+
+    Who names a host, a port or a user wants TCP, and so does who names a node on another machine.
+    """
+    host = options.get("host") or environment.get("AMQPCTL_HOST") or _host_of_node(options)
+    names_place = bool(host) or any(name in options for name in ("port", "username", "password"))
+    path = options.get("socket") or ("" if names_place else _socket(environment))
+    if path:
+        return Place(socket=Path(str(path)))
+    return Place(
+        str(host or "127.0.0.1"),
+        int(options.get("port") or _first(environment, "15672", "AMQPCTL_PORT", "AMQPD_MANAGEMENT_PORT")),
+        str(options.get("username") or _first(environment, "guest", "AMQPCTL_USERNAME", *_named("USER"))),
+        str(options.get("password") or _first(environment, "guest", "AMQPCTL_PASSWORD", *_named("PASS"))),
+    )
+
+
+def _named(what: str) -> tuple[str, str]:
+    """The variables that tell the broker of its first user."""
+    return f"AMQPD_DEFAULT_{what}", f"RABBITMQ_DEFAULT_{what}"
+
+
+def _first(environment: Mapping[str, str], default: str, *names: str) -> str:
+    return next((environment[name] for name in names if environment.get(name)), default)
+
+
+def _host_of_node(options: Options) -> str:
+    host = str(options.get("node", "")).partition("@")[2]
+    own = socket.gethostname()
+    return "" if host in (*THIS_MACHINE, own, own.split(".")[0]) else host
+
+
+def _socket(environment: Mapping[str, str]) -> str:
+    named = environment.get("AMQPCTL_SOCKET")
+    if named or any(environment.get(f"AMQPCTL_{name}") for name in ("PORT", "USERNAME", "PASSWORD")):
+        return named or ""
+    if sys.platform == "win32":
+        return ""
+    path = _data_dir(environment) / SOCKET_NAME
+    return str(path) if path.is_socket() else ""
+
+
+def _data_dir(environment: Mapping[str, str]) -> Path:
+    if named := environment.get("AMQPD_DATA_DIR"):
+        return Path(named)
+    # imported late: with AMQPD_DATA_DIR there is no need for it
+    from amqpd.config.settings import default_data_dir
+
+    return default_data_dir()
+
+
+def _filled(template: str, call: Call) -> str:
+    values: dict[str, Any] = {name.replace("-", "_"): value for name, value in call.options.items()}
+    values |= {str(at): argument for at, argument in enumerate(call.arguments)}
+    values["vhost"] = call.vhost
+    if "{node}" in template:
+        values["node"] = call.node
+    for name, value in values.items():
+        template = template.replace("{" + name + "}", str(value))
+    return template
