@@ -6,6 +6,7 @@ The Python rabbitmqadmin is the one that RabbitMQ 3 serves, as the package rabbi
 
 import json
 import os
+import socket
 import subprocess
 import sys
 import time
@@ -22,7 +23,7 @@ import rabbitmq_admin
 import rabbitmqadmin
 from amqpstorm.management.exception import ApiError
 
-from interop.broker import Amqpd, Broker, _free_port
+from interop.broker import Amqpd, Broker
 from interop.names import Names
 
 STATISTICS_LIMIT_S = 15.0  # RabbitMQ counts every five seconds
@@ -49,7 +50,8 @@ def management(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Management]
     if amqp_url:
         pytest.skip("AMQP_URL is set without MANAGEMENT_URL")
     amqpd = Amqpd(tmp_path_factory.mktemp("management"))
-    port = _free_port()
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv("AMQPD_MANAGEMENT", "true")
         environment.setenv("AMQPD_MANAGEMENT_PORT", str(port))

@@ -98,13 +98,15 @@ class Policy:
     """
 
     def __init__(
-        self, name: str, pattern: str, definition: PolicyDefinition, priority: float, apply_to: str
+        self, name: str, pattern: str, definition: PolicyDefinition, priority: object, apply_to: str
     ) -> None:
         """Raises InvalidPattern, and checks nothing else: see `checked_policy`."""
         self.name = name
         self.pattern = pattern
         self.definition = _in_order(definition)
-        self.priority = priority
+        self.priority: object = priority
+        """An int or a float, as it was given."""
+        self.rank = _number(priority)
         self.apply_to = apply_to
         self._expression: re.Pattern[str] = compile_pcre(pattern)
 
@@ -211,7 +213,7 @@ class VhostPolicies:
 
 
 def _rank(policy: Policy) -> tuple[float, str]:
-    return (-policy.priority, policy.name)
+    return (-policy.rank, policy.name)
 
 
 def _in_order(definition: PolicyDefinition) -> PolicyDefinition:
@@ -259,8 +261,12 @@ def checked_policy(
     if problems:
         raise InvalidPolicy(problems)
     assert isinstance(pattern, str) and isinstance(apply_to, str)
-    assert isinstance(definition, dict) and isinstance(priority, (int, float))
+    assert isinstance(definition, dict)
     return Policy(name, pattern, definition, priority, apply_to)
+
+
+def _number(priority: object) -> float:
+    return float(priority) if isinstance(priority, (int, float)) else 0.0
 
 
 def _priority_problem(priority: object) -> str:

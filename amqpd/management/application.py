@@ -28,6 +28,8 @@ from amqpd.management.site import Site
 PREFIX = b"/api"
 INDEX = "/api/index.html"
 LARGEST_BODY_BYTES = 134217728
+LARGEST_LOGIN_BYTES = 65536
+"""What somebody may send who has not logged in."""
 JSON = "application/json"
 HEADERS = {
     "content-security-policy": "script-src 'self' 'unsafe-eval' 'unsafe-inline'; object-src 'self'",
@@ -92,7 +94,8 @@ class Application:
         asked = Asked(self._site, request, names, NOBODY)
         self._let_in(asked, resource)
         if request.method not in ("GET", "HEAD"):
-            asked.body = await _body(request)
+            is_known = resource.rule is not None
+            asked.body = await _body(request, LARGEST_BODY_BYTES if is_known else LARGEST_LOGIN_BYTES)
         result = await handler(asked)
         if request.method in ("GET", "HEAD"):
             body = await json_in_turns(result)
@@ -110,12 +113,12 @@ class Application:
             raise not_authorised(reason)
 
 
-async def _body(request: Request) -> bytes:
+async def _body(request: Request, most_bytes: int) -> bytes:
     parts: list[bytes] = []
     size = 0
     async for part in request.stream():
         size += len(part)
-        if size > LARGEST_BODY_BYTES:
+        if size > most_bytes:
             raise bad_request("payload too large")
         parts.append(part)
     return b"".join(parts)

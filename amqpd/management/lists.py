@@ -120,7 +120,7 @@ async def _paged(
     ordered = everything
     if page.name:
         names = [str(item.get("name", "")) for item in ordered]
-        is_found = await matching(names, page.name, page.use_regex)
+        is_found = await matching(asked.site.searches, names, page.name, page.use_regex)
         ordered = [item for item, found in zip(ordered, is_found, strict=True) if found]
     start = (page.number - 1) * page.size
     if start > len(ordered):

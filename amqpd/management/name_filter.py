@@ -15,6 +15,7 @@ from amqpd.management.answers import bad_request
 from amqpd.wire.patterns import InvalidPattern, as_bytes_text, compile_pcre
 
 PATIENCE_S = 2.0
+SEARCHES_AT_ONCE = 2
 INVALID = "Pagination parameters are invalid"
 
 _UNBOUNDED = re.compile(r"[*+]|\{\d+,\}")
@@ -29,7 +30,14 @@ json.dump([search(name) is not None for name in names], sys.stdout)
 """
 
 
-async def matching(names: list[str], searched: str, use_regex: bool) -> list[bool]:
+class Searches:
+    """How many processes search at the same time."""
+
+    def __init__(self) -> None:
+        self.turns = asyncio.Semaphore(SEARCHES_AT_ONCE)
+
+
+async def matching(searches: Searches, names: list[str], searched: str, use_regex: bool) -> list[bool]:
     """Which of the names has it in it, whatever the case. Raises Refused (400) for a pattern that is none, or too slow."""
     if not use_regex:
         words = searched.lower()
@@ -42,7 +50,8 @@ async def matching(names: list[str], searched: str, use_regex: bool) -> list[boo
     texts = [as_bytes_text(name) for name in names]
     if is_quick(pattern):
         return [expression.search(text) is not None for text in texts]
-    return await _matching_elsewhere(pattern, texts)
+    async with searches.turns:
+        return await _matching_elsewhere(pattern, texts)
 
 
 def is_quick(pattern: str) -> bool:

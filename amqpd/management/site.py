@@ -9,11 +9,15 @@ from dataclasses import dataclass, field
 
 from amqpd.auth.users import Users
 from amqpd.broker.broker import Broker
+from amqpd.management.name_filter import Searches
 from amqpd.metrics.rates import Rates
 from amqpd.protocol.channel import Channel
 from amqpd.protocol.connection import Connection
 from amqpd.protocol.parameters import Parameters
 from amqpd.protocol.states import CHANNEL_CLOSING
+from amqpd.wire.fields import Field
+
+CLUSTER_NAME = "cluster_name"
 
 VERSION = "3.10.8"
 """The version of RabbitMQ whose API this is."""
@@ -65,8 +69,21 @@ class Site:
         self.node = parameters.cluster_name
         """What the only node is called; stays when the cluster gets another name."""
         self.rates = Rates(broker.timers)
+        self.searches = Searches()
+        name = broker.global_parameters.get(CLUSTER_NAME)
+        if isinstance(name, str):
+            self._tell_cluster_name(name)
         self.started_s = broker.clock.monotonic_s()
         self.process_id = os.getpid()
+
+    def name_cluster(self, name: str) -> None:
+        """Tell clients this name of the cluster from now on, also after a restart."""
+        self.broker.set_global_parameter(CLUSTER_NAME, name)
+        self._tell_cluster_name(name)
+
+    def _tell_cluster_name(self, name: str) -> None:
+        self.parameters.cluster_name = name
+        self.parameters.server_properties[CLUSTER_NAME] = Field("S", name)
 
     def connections(self) -> list[Connection]:
         """Every open connection."""

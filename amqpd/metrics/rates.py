@@ -74,6 +74,10 @@ class Rates:
         watched = self._watched.get(key)
         return 0.0 if watched is None else self._timers.clock.monotonic_s() - watched.changed_s
 
+    def forget_all(self) -> None:
+        """Begin anew with everything."""
+        self._watched.clear()
+
     def size(self) -> int:
         """How much is remembered."""
         return len(self._watched)

@@ -144,6 +144,11 @@ def test_a_form_can_log_in(api: Api):
     assert (good.status, good.json, bad.status, nothing.status) == (200, "ok", 401, 401)
 
 
+def test_who_has_not_logged_in_may_not_send_much(api: Api):
+    answer = api.call("POST", "/login", raw=b"x" * 70000, user=None)
+    assert answer.error == (400, "bad_request", "payload too large")
+
+
 def test_head_has_the_headers_of_get_and_no_body(api: Api):
     head, get = api.call("HEAD", "/whoami"), api.call("GET", "/whoami")
     assert (head.status, head.body) == (200, b"")

@@ -6,6 +6,8 @@ import pytest
 from pamqp import commands
 
 from amqpd.broker.alarms import DISK
+from amqpd.management.site import Site
+from amqpd.protocol.parameters import Parameters
 from amqpd.testing import MemoryBroker
 from tests.management.conftest import Api
 
@@ -284,6 +286,8 @@ def test_the_cluster_can_be_named(api: Api, broker: MemoryBroker):
     assert api.put("/cluster-name", {"name": "blue"}) == 204
     assert api.get("/cluster-name") == {"name": "blue"}
     assert api.get("/nodes")[0]["name"] == node
+    assert api.get("/global-parameters") == [{"name": "cluster_name", "value": "blue"}]
+    assert Site(broker.broker, broker.users, Parameters()).parameters.cluster_name == "blue"
     assert broker.peer().start().server_properties["cluster_name"].value == "blue"  # type: ignore[union-attr]
 
 

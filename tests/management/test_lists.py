@@ -145,6 +145,17 @@ def test_patterns_are_quick_if_they_repeat_one_thing_at_most(pattern: str, quick
     assert is_quick(pattern) is quick
 
 
+def test_others_have_their_turns_while_a_long_list_is_made(api: Api):
+    for number in range(300):
+        api.put(f"/queues/%2F/{number}")
+    turns: list[int] = []
+    api.broker.settle = lambda: turns.append(1)  # type: ignore[method-assign]
+    for path in ("/queues", "/queues?columns=name", "/queues?page=3", "/overview", "/vhosts"):
+        turns.clear()
+        assert api.call("GET", path).status == 200
+        assert len(turns) > 2, path
+
+
 def test_a_virtual_host_in_a_header_is_the_one_asked_for(queues: Api):
     queues.put("/vhosts/v")
     queues.put("/queues/v/only")

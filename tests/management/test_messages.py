@@ -192,3 +192,12 @@ def test_the_aliveness_test_publishes_and_gets(api: Api):
     assert api.get("/aliveness-test/%2F") == {"status": "ok"}
     assert api.get("/queues/%2F/aliveness-test")["messages"] == 0
     assert api.call("GET", "/aliveness-test/nope").status == 404
+
+
+def test_the_aliveness_test_fails_where_its_message_does_not_stay(api: Api):
+    api.put("/policies/%2F/p", {"pattern": "^aliveness", "definition": {"max-length": 0}})
+    answer = api.call("GET", "/aliveness-test/%2F")
+    assert (answer.status, answer.json) == (
+        503,
+        {"status": "failed", "reason": "aliveness-test queue is empty"},
+    )

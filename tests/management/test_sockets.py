@@ -6,6 +6,7 @@ import base64
 import http.client
 import json
 import socket
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -61,6 +62,17 @@ def test_what_is_made_over_http_is_there_over_amqp(broker: BrokerInThread, clien
 def test_one_connection_carries_many_requests(client: Client):
     for _request in range(20):
         assert client.call("GET", "/whoami") == (200, {"name": "guest", "tags": ["administrator"]})
+
+
+def test_a_search_that_takes_for_ever_keeps_nobody_from_anything(broker: BrokerInThread, client: Client):
+    client.call("PUT", f"/queues/%2F/{'a' * 60}", {})
+    searching = threading.Thread(
+        target=lambda: Client(broker).call("GET", "/queues?page=1&use_regex=true&name=(a%2B)%2B$b")
+    )
+    searching.start()
+    assert client.call("GET", "/whoami")[0] == 200
+    assert searching.is_alive()
+    searching.join()
 
 
 def test_a_large_message_goes_through(client: Client):

@@ -269,6 +269,17 @@ def test_who_looks_twice_at_once_sees_the_same_rate():
     assert rates.of(("k",), (10,)) == rates.of(("k",), (10,)) == [5.0]
 
 
+def test_rates_can_be_begun_anew(api: Api, broker: MemoryBroker):
+    api.put("/queues/%2F/q")
+    api.get("/queues")
+    api.publish("q")
+    broker.advance(5)
+    assert api.get("/queues/%2F/q")["messages_details"] == {"rate": 0.2}
+    assert api.delete("/reset") == 204
+    assert api.get("/queues/%2F/q")["messages_details"] == {"rate": 0.0}
+    assert api.call("DELETE", "/reset/nope").status == 404
+
+
 def test_rates_can_fall():
     clock = FakeClock()
     rates = Rates(Timers(clock))

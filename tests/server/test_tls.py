@@ -126,7 +126,7 @@ def silence(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
 def users_named(*names: str) -> Any:
     users = default_users()
     for name in names:
-        users.add(User(name, b""))
+        users.add(User(name, ""))
         users.set_permissions(name, "/", ".*", ".*", ".*")
     return users
 

@@ -11,6 +11,7 @@ from amqpd.store.api import Replay
 from amqpd.store.log import replay_records
 from amqpd.store.records import (
     FILLER_MIN_BYTES,
+    FORMAT_VERSION,
     GROUP_HEADER_BYTES,
     SEGMENT_HEADER_BYTES,
     filler,
@@ -321,7 +322,7 @@ def test_messages_that_were_settled_in_a_lost_group_are_back():
 def test_another_version_is_not_touched():
     files = SOUND.process_death()
     header = bytearray(files.read_all(segment_path(LOG, NUMBERS[1]))[:SEGMENT_HEADER_BYTES])
-    header[8] = 2
+    header[8] = FORMAT_VERSION + 1
     put(files, NUMBERS[1], 0, with_crc(bytes(header)))
     files.corrupt(segment_path(LOG, NUMBERS[0]), 40, 1)
     before = files.read_all(segment_path(LOG, NUMBERS[0]))

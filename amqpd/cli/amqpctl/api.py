@@ -159,7 +159,16 @@ def _told_reason(text: bytes) -> str:
     except (ValueError, KeyError, TypeError):
         return ""
     if not isinstance(reason, str):
-        return json.dumps(reason)
+        return _term(reason)
     for entity, character in ENTITIES.items():
         reason = reason.replace(entity, character)
     return reason
+
+
+def _term(reason: Any) -> str:
+    """A reason that RabbitMQ has made JSON of, as its commands show such a term: its tuples are lists, its texts too."""
+    if not isinstance(reason, list):
+        return f":{reason}" if isinstance(reason, str) else str(reason)
+    if reason and all(isinstance(part, int) and 32 <= part < 127 for part in reason):
+        return "'" + "".join(map(chr, reason)) + "'"
+    return "{" + ", ".join(map(_term, reason)) + "}"

@@ -55,9 +55,9 @@ class Call:
 
     @property
     def node(self) -> str:
-        """The name of the node: as the command line has it, else as the broker has it, else RabbitMQ's default."""
+        """The name of the node as the broker has it; if that cannot be asked, of the command line or by default."""
         if self._node is None:
-            self._node = str(self.options.get("node") or "") or self._asked_node()
+            self._node = self._asked_node() or self._assumed_node()
         return self._node
 
     def rows_of(self, *path: str, columns: str = "") -> list[Row]:
@@ -83,7 +83,11 @@ class Call:
         try:
             return str(self.api.get("overview", query="columns=node")["node"])
         except (Refused, Unreachable, KeyError, TypeError):
-            return os.environ.get("RABBITMQ_NODENAME") or f"rabbit@{socket.gethostname().split('.')[0]}"
+            return ""
+
+    def _assumed_node(self) -> str:
+        named = self.text("node", "") or os.environ.get("RABBITMQ_NODENAME")
+        return named or f"rabbit@{socket.gethostname().split('.')[0]}"
 
 
 class Command(NamedTuple):
@@ -105,6 +109,7 @@ class Command(NamedTuple):
     letters: dict[str, str] = {}  # noqa: RUF012 - never changed
     takes_timeout: bool = False
     explained: tuple[tuple[str, str], ...] = ()
+    has_headers: bool = True
     check: Callable[[Call], None] | None = None
     """Raises UsageFailure for arguments that cannot be."""
 

@@ -81,7 +81,9 @@ def _add_user(call: Call) -> Outcome:
     call.api.put({**_credentials(password), "tags": ""}, "users", username)
     if call.is_silent and not call.is_for_machine:
         return None
-    return Shown(ADDED, {"status": "ok", "node": call.node, "message": ADDED} if call.is_for_machine else None)
+    return Shown(
+        ADDED, {"status": "ok", "node": call.node, "message": ADDED} if call.is_for_machine else None
+    )
 
 
 def _no_empty_user(call: Call) -> None:
@@ -120,14 +122,15 @@ def _authenticate_user(call: Call) -> Outcome:
         if refused.status != 401 or refused.reason == "Not management user":
             return Shown("Success")
         raise Failure(
-            f"Error: failed to authenticate user \"{username}\"\nuser '{username}' - invalid credentials", EXIT_DATA
+            f"Error: failed to authenticate user \"{username}\"\nuser '{username}' - invalid credentials",
+            EXIT_DATA,
         ) from refused
     return Shown("Success")
 
 
 def _set_user_tags(call: Call) -> Outcome:
     user = _user(call)
-    kept = {name: user[name] for name in ("password_hash", "hashing_algorithm") if name in user}
+    kept: Row = {name: user[name] for name in ("password_hash", "hashing_algorithm") if name in user}
     call.api.put({**kept, "tags": ",".join(call.arguments[1:])}, "users", call.arguments[0])
     return None
 
@@ -385,16 +388,18 @@ def _delete_queue(call: Call) -> Outcome:
     try:
         call.api.delete("queues", call.vhost, name, query="&".join(conditions))
     except Refused as refused:
-        raise Failure(_not_deleted(refused), EXIT_USAGE) from refused
-    return Valued(f"Queue was successfully deleted with {queue.get('messages_ready') or 0} ready messages")
+        raise _not_deleted(refused) from refused
+    return Shown(f"Queue was successfully deleted with {queue.get('messages_ready') or 0} ready messages")
 
 
-def _not_deleted(refused: Refused) -> str:
+def _not_deleted(refused: Refused) -> Failure:
     if refused.is_missing:
-        return "Queue not found"
+        return Failure("Queue not found", EXIT_USAGE)
     if "in use" in refused.reason:
-        return "Queue is in use"
-    return "Queue is not empty" if "not empty" in refused.reason else refused.reason
+        return Failure("Queue is in use", EXIT_USAGE)
+    if "not empty" in refused.reason:
+        return Failure("Queue is not empty", EXIT_USAGE)
+    return Failure(refused.reason)
 
 
 def _named_queue(call: Call) -> None:
@@ -674,7 +679,7 @@ COMMANDS = [
     Command(
         "clear_user_limits",
         USERS,
-        "clear_user_limits username limit_type | all",
+        "clear_user_limits <username> <limit_type> | all",
         "Clears user connection/channel limits",
         _clear_user_limits,
         _clear_user_limits_banner,
@@ -736,7 +741,7 @@ COMMANDS = [
     Command(
         "add_vhost",
         VHOSTS,
-        "add_vhost <vhost> [--description <description> --tags \"<tag1>,<tag2>,<...>\" "
+        'add_vhost <vhost> [--description <description> --tags "<tag1>,<tag2>,<...>" '
         "--default-queue-type <quorum|classic|stream>]",
         "Creates a virtual host",
         _add_vhost,
@@ -907,7 +912,7 @@ COMMANDS = [
     Command(
         "purge_queue",
         "Queues",
-        "purge_queue [--vhost <vhost>] <queue>",
+        "purge_queue <queue>",
         "Purges a queue (removes all messages in it)",
         _purge_queue,
         "Purging queue '{0}' in vhost '{vhost}' ...",

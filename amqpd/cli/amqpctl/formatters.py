@@ -70,7 +70,9 @@ def pretty_table(outcome: Outcome, node: str, headers: bool) -> str:
     """A table with lines around its cells, for terminals."""
     if isinstance(outcome, Rows):
         if outcome.rows:
-            return _drawn(list(outcome.rows[0]), [[_pretty(value) for value in row.values()] for row in outcome.rows])
+            return _drawn(
+                list(outcome.rows[0]), [[_pretty(value) for value in row.values()] for row in outcome.rows]
+            )
         return "" if outcome.streamed else _drawn(["Output"], [["[]"]])
     if outcome is None or isinstance(outcome, Written):
         return _spoken(outcome)

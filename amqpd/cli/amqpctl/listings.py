@@ -57,8 +57,11 @@ def _of_classic(name: str) -> Read:
 
 
 def _statistic(name: str) -> Read:
-    return f"message_stats.{name},type", lambda row: (
-        row.get("message_stats", {}).get(name, 0) if row.get("type", "classic") == "classic" else ""
+    return (
+        f"message_stats.{name},type",
+        lambda row: (
+            row.get("message_stats", {}).get(name, 0) if row.get("type", "classic") == "classic" else ""
+        ),
     )
 
 
@@ -139,7 +142,10 @@ CONSUMER_COLUMNS: dict[str, Read] = {
 
 VHOST_COLUMNS: dict[str, Read] = {
     **_same("name description tags default_queue_type tracing"),
-    "cluster_state": ("cluster_state", lambda row: States(row["cluster_state"]) if "cluster_state" in row else None),
+    "cluster_state": (
+        "cluster_state",
+        lambda row: States(row["cluster_state"]) if "cluster_state" in row else None,
+    ),
 }
 
 FEATURE_FLAG_COLUMNS = _same("name state stability provided_by desc doc_url")
@@ -346,7 +352,11 @@ COMMANDS = [
         "Lists AMQP 0.9.1 connections for the node",
         "Listing connections ...",
         Listing(
-            "connections", CONNECTION_COLUMNS, "user peer_host peer_port state", streamed=True, takes_columns=True
+            "connections",
+            CONNECTION_COLUMNS,
+            "user peer_host peer_port state",
+            streamed=True,
+            takes_columns=True,
         ),
         COLUMNS,
     ),
@@ -425,7 +435,7 @@ COMMANDS = [
         'Listing topic permissions for user "{0}" ...',
         Listing("users {0} topic-permissions", _same("vhost exchange write read")),
         "[--no-table-headers] <username>",
-    ),
+    )._replace(has_headers=False),
     _listed(
         "list_policies",
         "Policies",
@@ -456,9 +466,7 @@ COMMANDS = [
         "Parameters",
         "Lists global runtime parameters",
         "Listing global runtime parameters ...",
-        Listing(
-            "global-parameters", {"name": "name", "value": ("value", lambda row: as_json(row["value"]))}
-        ),
+        Listing("global-parameters", {"name": "name", "value": ("value", lambda row: as_json(row["value"]))}),
         "[--no-table-headers]",
     ),
     Command(

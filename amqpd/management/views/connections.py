@@ -156,7 +156,7 @@ def connection_told(site: Site, connection: Connection) -> Item:
         "recv_cnt": int(connection.reads),
         "send_cnt": int(connection.writes),
         "send_pend": int(connection.unwritten_bytes),
-        "ssl": False,
+        "ssl": any(each.protocol == "amqp/ssl" and each.port == port for each in site.listening),
         "ssl_cipher": None,
         "ssl_hash": None,
         "ssl_key_exchange": None,

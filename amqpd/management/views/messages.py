@@ -15,7 +15,7 @@ from amqpd.broker.vhost import VirtualHost
 from amqpd.errors import AmqpError
 from amqpd.management import access
 from amqpd.management.answers import (
-    Refused,
+    Failed,
     bad_request,
     channel_reply_text,
     not_authorised,
@@ -252,5 +252,5 @@ async def aliveness(asked: Asked) -> object:
         except ClosedInside as closed:
             raise refused_on_channel(closed.code, closed.reply_text) from None
     if isinstance(method, commands.Basic.GetEmpty):
-        raise Refused(503, "failed", "aliveness-test queue is empty")
+        raise Failed("aliveness-test queue is empty")
     return {"status": "ok"}

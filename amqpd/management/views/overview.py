@@ -10,14 +10,13 @@ from amqpd.auth.mechanisms import MECHANISMS
 from amqpd.broker.exchanges import EXCHANGE_TYPES
 from amqpd.broker.vhost import VirtualHost
 from amqpd.management import access
-from amqpd.management.answers import REALM, Refused, bad_request, not_authorised
+from amqpd.management.answers import REALM, Missing, Refused, bad_request, not_authorised
 from amqpd.management.asked import Asked, text
 from amqpd.management.lists import check_ranges, listed
 from amqpd.management.resources import resource
 from amqpd.management.site import VERSION, Listening, Pause, Site, open_channels
 from amqpd.management.stats import OF_CHANNEL, lengths, message_stats, with_rates
 from amqpd.metrics.message_counts import MessageCounts
-from amqpd.wire.fields import Field
 
 SAMPLE_RETENTION: Final = {
     "global": [600, 3600, 28800, 86400],
@@ -70,6 +69,8 @@ LOGIN = resource("/login", None)
 FLAGS = resource("/feature-flags", access.administrators)
 FLAG = resource("/feature-flags/:name/enable", access.administrators)
 REBALANCE = resource("/rebalance/queues", access.administrators)
+RESET = resource("/reset", access.administrators)
+RESET_NODE = resource("/reset/:node", access.administrators)
 
 
 def exchange_types() -> list[dict[str, object]]:
@@ -222,14 +223,12 @@ async def cluster_name(asked: Asked) -> object:
 
 @CLUSTER_NAME.on("PUT")
 async def name_cluster(asked: Asked) -> bool:
-    """Tell clients another name from now on, until the broker ends."""
+    """Tell clients another name from now on."""
     reason = access.administrators(asked)
     if reason:
         raise not_authorised(reason)
     name = text(asked.values("name")["name"], "name")
-    parameters = asked.site.parameters
-    parameters.cluster_name = name
-    parameters.server_properties["cluster_name"] = Field("S", name)
+    asked.site.name_cluster(name)
     return False
 
 
@@ -290,3 +289,17 @@ async def enable_feature_flag(asked: Asked) -> bool:
 @REBALANCE.on("POST")
 async def rebalance(asked: Asked) -> None:
     """There is one node, and every queue is there."""
+
+
+@RESET.on("DELETE")
+async def reset(asked: Asked) -> None:
+    """Forget how fast anything has grown; what was counted stays, as in RabbitMQ."""
+    asked.site.rates.forget_all()
+
+
+@RESET_NODE.on("DELETE")
+async def reset_node(asked: Asked) -> None:
+    """The same of the node of this name."""
+    if asked.names["node"] != asked.site.node:
+        raise Missing()
+    asked.site.rates.forget_all()

@@ -1,0 +1,133 @@
+"""Runs the command that a command line asks for, and says how it ended."""
+
+import os
+import sys
+from pathlib import Path
+
+from amqpd.cli.amqpctl.api import Api, Refused, Unreachable
+from amqpd.cli.amqpctl.call import Call, Command, place_of
+from amqpd.cli.amqpctl.commands import COMMANDS, REFUSED, all_usage, base_usage, command_usage, not_found
+from amqpd.cli.amqpctl.formatters import FORMATTERS, failed_json
+from amqpd.cli.amqpctl.outcome import (
+    EXIT_OK,
+    EXIT_UNAVAILABLE,
+    EXIT_USAGE,
+    Failure,
+    Outcome,
+    UsageFailure,
+    Written,
+)
+from amqpd.cli.amqpctl.words import Words, complain_of, take_apart
+
+PROGRAM = "amqpctl"
+
+
+def main(words: list[str] | None = None, program: str | None = None) -> int:
+    """The exit status, as RabbitMQ's commands have it: 0, 64 for a misunderstood command line, 65, 67, 69, 70, 75."""
+    if words is None:
+        words, program = sys.argv[1:], Path(sys.argv[0]).name
+    try:
+        return _run(words, program or PROGRAM)
+    except BrokenPipeError:
+        # whoever reads has had enough; a second complaint at exit is spared
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return EXIT_OK
+    except KeyboardInterrupt:
+        return 130
+
+
+def _run(words: list[str], program: str) -> int:
+    given = take_apart(words, {}, {})
+    name = given.arguments[0] if given.arguments else ""
+    if not name:
+        return _without_command(given, program)
+    if name in REFUSED:
+        return _complain(f"Error: {name} is not supported: {REFUSED[name]}", EXIT_UNAVAILABLE)
+    command = COMMANDS.get(name)
+    if command is None:
+        return _unknown(name, program)
+    taken = take_apart(words, command.options, command.letters)
+    if taken.options.get("help"):
+        return _say(command_usage(command, program) + "\n")
+    return _run_command(command, taken, words, program)
+
+
+def _without_command(given: Words, program: str) -> int:
+    if ("--version", "") in given.mistakes:
+        return _run(["version"], program)
+    if given.options.get("help"):
+        return _say(all_usage(program) + "\n")
+    return _complain(all_usage(program), EXIT_USAGE)
+
+
+def _unknown(name: str, program: str) -> int:
+    said = not_found(name)
+    return _complain(said if "Did you mean" in said else said + all_usage(program), EXIT_USAGE)
+
+
+def _run_command(command: Command, taken: Words, words: list[str], program: str) -> int:
+    options = {**taken.options, "program": program}
+    timeout_s = int(options["timeout"]) if "timeout" in options else None
+    api = Api(place_of(options, os.environ), timeout_s)
+    call = Call(taken.arguments[1:], options, api)
+    try:
+        complain_of(taken.mistakes)
+        if options.get("formatter", "table") not in FORMATTERS:
+            raise UsageFailure("the requested formatter is not supported by this command")
+        command.checked(call)
+        if not call.is_silent and (banner := command.said_first(call)):
+            _say(banner + "\n")
+        outcome = None if options.get("dry-run") else command.run(call)
+        return _say(_shown(command, call, outcome))
+    except UsageFailure as failure:
+        return _complain(
+            f"Error (argument validation): {failure.text}\nArguments given:\n\t{' '.join(words)}\n"
+            + base_usage(command, program),
+            failure.status,
+        )
+    except Failure as failure:
+        return _failed(call, failure)
+    except Refused as refused:
+        return _complain(f"Error:\n{refused.reason}", EXIT_UNAVAILABLE)
+    except Unreachable as error:
+        return _complain(_unreachable(call, error), EXIT_UNAVAILABLE)
+    finally:
+        api.close()
+
+
+def _shown(command: Command, call: Call, outcome: Outcome) -> str:
+    formatter = call.text("formatter", "table")
+    headers = bool(call.options.get("table-headers", command.has_headers)) and not call.flag("silent")
+    node = call.node if formatter == "json" and not isinstance(outcome, Written) else ""
+    return FORMATTERS[formatter](outcome, node, headers)
+
+
+def _failed(call: Call, failure: Failure) -> int:
+    if failure.told is not None and call.options.get("formatter") == "json":
+        return _complain(failed_json(failure.told), EXIT_UNAVAILABLE)
+    if failure.plain and not failure.text:
+        return failure.status
+    return _complain(failure.text if failure.plain else f"Error:\n{failure.text}", failure.status)
+
+
+def _unreachable(call: Call, error: Unreachable) -> str:
+    return (
+        f"Error: unable to perform an operation on node '{call.node}'. "
+        "Please see diagnostics information and suggestions below.\n\n"
+        "Most common reasons for this are:\n\n"
+        " * The broker is not running, or runs without its management API (management = true, or --management)\n"
+        " * The API has another address (--host, --port, AMQPCTL_HOST, AMQPCTL_PORT)\n"
+        " * The user or password is wrong (--username, --password, AMQPCTL_USERNAME, AMQPCTL_PASSWORD)\n\n"
+        f"DIAGNOSTICS\n===========\n\n{error}\n"
+    )
+
+
+def _say(text: str) -> int:
+    sys.stdout.write(text)
+    sys.stdout.flush()
+    return EXIT_OK
+
+
+def _complain(text: str, status: int) -> int:
+    print(text, file=sys.stderr, flush=True)
+    return status
