@@ -278,7 +278,9 @@ class Settings:
         FileMode(0o660),
         "Permissions of its file, in octal digits.",
     )
-    management: bool = setting("amqpd.management", False, "Serve the HTTP API of RabbitMQ's management plugin.")
+    management: bool = setting(
+        "amqpd.management", False, "Serve the HTTP API of RabbitMQ's management plugin."
+    )
     management_host: tuple[str, ...] = setting(
         "management.tcp.ip", LOOPBACK, "Addresses to serve that API on; localhost is 127.0.0.1 and ::1."
     )

@@ -357,6 +357,11 @@ def test_silence_leaves_the_headers_out(api: Fake, capsys: pytest.CaptureFixture
     assert output == "Listing users ...\nfm.gu\t[monitoring]\nguest\t[administrator]\n"
 
 
+def test_no_queue_is_on_a_node_that_does_not_answer(api: Fake, capsys: pytest.CaptureFixture[str]):
+    assert output_of("list_queues -q --offline", capsys) == ("", 0)
+    assert output_of("list_queues -s --offline --online name", capsys)[0].splitlines()[0] == "fm.classic"
+
+
 def test_csv_quotes_every_value(api: Fake, capsys: pytest.CaptureFixture[str]):
     output, _ = output_of("list_bindings --formatter csv source_name arguments", capsys)
     assert output.splitlines()[0] == '"source_name","arguments"'
@@ -457,8 +462,15 @@ def test_a_right_password_without_a_tag_authenticates(api: Fake, capsys: pytest.
 
 
 def test_tracing_keeps_what_a_vhost_has(api: Fake, capsys: pytest.CaptureFixture[str]):
+    api.answers = {("GET", "vhosts/fm.gv"): (200, {"description": "d", "tags": ["a", "b"], "tracing": True})}
     assert output_of("trace_on -q -p fm.gv", capsys) == ("Trace enabled for vhost fm.gv\n", 0)
     assert api.asked == [("PUT", "vhosts/fm.gv", {"description": "d", "tags": "a,b", "tracing": True})]
+
+
+def test_tracing_that_does_not_begin_is_a_failure(api: Fake, capsys: pytest.CaptureFixture[str]):
+    output, status = output_of("trace_on -q -p fm.gv", capsys)
+    assert output == "[stderr] Error:\nThis broker does not trace messages\n"
+    assert status == 69
 
 
 def test_limits_are_set_one_by_one_and_cleared(api: Fake, capsys: pytest.CaptureFixture[str]):
@@ -569,6 +581,16 @@ def test_a_broker_that_is_not_there_is_unavailable(capsys: pytest.CaptureFixture
 def test_waiting_for_the_start_ends_in_time(capsys: pytest.CaptureFixture[str]):
     output, status = output_of(f"--port {free_port()} await_startup -t 0", capsys)
     assert "timed out" in output
+    assert status == 75
+
+
+def test_an_answer_that_takes_too_long_is_a_timeout(capsys: pytest.CaptureFixture[str]):
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        port = silent.getsockname()[1]
+        output, status = output_of(f"list_users -q --port {port} -n rabbit@localhost -t 1", capsys)
+    assert output == (
+        "[stderr] Error: operation list_users on node rabbit@localhost timed out. Timeout value used: 1000\n"
+    )
     assert status == 75
 
 

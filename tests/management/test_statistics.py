@@ -60,6 +60,33 @@ def test_acknowledgements_confirms_and_redeliveries_are_counted(api: Api, peer: 
     assert stats(api, "/overview") == {**expected, "confirm": 2}
 
 
+@pytest.mark.parametrize("mode", [None, commands.Confirm.Select, commands.Tx.Select])
+def test_every_way_of_publishing_and_acknowledging_is_counted_once(
+    api: Api, peer: Peer, mode: type[Any] | None
+):
+    if mode is not None:
+        peer.call(1, mode())
+    peer.call(1, commands.Queue.Declare(queue="other"))
+    for exchange, key in (("", "q"), ("amq.fanout", ""), ("", "q")):
+        peer.publish(1, exchange, key, b"m")
+        peer.call(1, commands.Queue.Bind(queue="q", exchange="amq.fanout"))
+        peer.call(1, commands.Queue.Bind(queue="other", exchange="amq.fanout"))
+    peer.publish(1, "amq.fanout", "", b"m")
+    if mode is commands.Tx.Select:
+        peer.call(1, commands.Tx.Commit())
+    peer.call(1, commands.Basic.Consume(queue="q"))
+    for tag in (1, 3, 2):
+        peer.send(1, commands.Basic.Ack(tag))
+    if mode is commands.Tx.Select:
+        peer.call(1, commands.Tx.Commit())
+    expected = {"publish": 4, "deliver": 4, "deliver_get": 4, "ack": 3}
+    assert stats(api, "/queues/%2F/q") == expected
+    assert stats(api, "/queues/%2F/other") == {"publish": 2}
+    assert stats(api, "/exchanges/%2F/amq.fanout") == {"publish_in": 2, "publish_out": 4}
+    confirms = {"confirm": 4} if mode is commands.Confirm.Select else {}
+    assert stats(api, "/overview") == {**expected, **confirms}
+
+
 def test_gets_are_counted_by_their_kind(api: Api, peer: Peer):
     peer.publish(1, "", "q", b"a")
     peer.publish(1, "", "q", b"b")

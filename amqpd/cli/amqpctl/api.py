@@ -30,6 +30,10 @@ class Unreachable(Exception):
     """There is no API at that place, or it does not know us; the message says which."""
 
 
+class TimedOut(Unreachable):
+    """The API did not answer in the time there was."""
+
+
 class Refused(Exception):
     """The API's answer was not what was asked for: its status, and its reason in words."""
 
@@ -62,6 +66,8 @@ class Api:
 
     def __init__(self, place: Place, timeout_s: float | None = None) -> None:
         self.place = place
+        self.is_lost = False
+        """Whether there was no answer the last time."""
         self._timeout_s = timeout_s
         self._connection: HTTPConnection | None = None
 
@@ -95,7 +101,10 @@ class Api:
             text = answer.read()
         except (OSError, HTTPException) as error:
             self.close()
-            raise Unreachable(f"{self.place}: {_reason(error)}") from error
+            self.is_lost = True
+            failure = TimedOut if isinstance(error, TimeoutError) else Unreachable
+            raise failure(f"{self.place}: {_reason(error)}") from error
+        self.is_lost = False
         return self._content(answer, text, as_user)
 
     def close(self) -> None:

@@ -1,5 +1,6 @@
 """A command being run: its arguments, its options, and the API that it asks."""
 
+import json
 import os
 import socket
 import sys
@@ -8,7 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from amqpd.cli.amqpctl.api import Api, Place, Refused, Unreachable
-from amqpd.cli.amqpctl.outcome import Outcome, Row, UsageFailure
+from amqpd.cli.amqpctl.outcome import Failure, Outcome, Row, UsageFailure
 from amqpd.cli.amqpctl.words import Options
 
 SOCKET_NAME = "management.sock"
@@ -80,6 +81,8 @@ class Call:
         return thing
 
     def _asked_node(self) -> str:
+        if self.api.is_lost:
+            return ""
         try:
             return str(self.api.get("overview", query="columns=node")["node"])
         except (Refused, Unreachable, KeyError, TypeError):
@@ -129,12 +132,20 @@ class Command(NamedTuple):
         return _filled(self.banner, call)
 
 
+def decoded(text: str) -> Any:
+    """The JSON that an argument is. Raises Failure."""
+    try:
+        return json.loads(text)
+    except ValueError as error:
+        raise Failure("JSON decoding error. Reason: badarg") from error
+
+
 def place_of(options: Options, environment: Mapping[str, str]) -> Place:
     """Where the API is: options, then variables, then the socket of the data directory, then this machine's port.
 
     Who names a host, a port or a user wants TCP, and so does who names a node on another machine.
     """
-    host = options.get("host") or environment.get("AMQPCTL_HOST") or _host_of_node(options)
+    host = options.get("host") or _host_of_node(options) or environment.get("AMQPCTL_HOST")
     names_place = bool(host) or any(name in options for name in ("port", "username", "password"))
     path = options.get("socket") or ("" if names_place else _socket(environment))
     if path:

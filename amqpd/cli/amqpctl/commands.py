@@ -1,6 +1,6 @@
 """Every command there is, what they say about themselves, and what rabbitmqctl has and the API cannot do."""
 
-from amqpd.cli.amqpctl import changes, listings, nodes
+from amqpd.cli.amqpctl import checks, lifetime, listings, operations, parameters, status, users, vhosts
 from amqpd.cli.amqpctl.call import Call, Command
 from amqpd.cli.amqpctl.formatters import bold
 from amqpd.cli.amqpctl.outcome import EXIT_USAGE, Failure, Outcome, Row, Rows, Shown
@@ -176,7 +176,10 @@ HELP_COMMANDS = [
     Command("version", "Help", "version", "Displays CLI tools version", _version),
 ]
 
+ROOMS = (lifetime, status, checks, listings, users, vhosts, parameters, operations)
+
 COMMANDS = {
     command.name: command
-    for command in [*HELP_COMMANDS, *nodes.COMMANDS, *listings.COMMANDS, *changes.COMMANDS]
+    for command in [*HELP_COMMANDS, *(command for room in ROOMS for command in room.COMMANDS)]
 }
+"""The table of commands, by name."""

@@ -177,6 +177,9 @@ class Listing(NamedTuple):
         names = names or self.shown.split() or list(self.columns)
         parts = [part.format(*call.arguments, vhost=call.vhost) for part in self.path.split()]
         wanted = ",".join(_wanted(self.columns[name]) for name in names) if self.streamed else ""
+        if call.flag("offline") and not call.flag("online"):
+            # the one node there is answers, so nothing is on a node that does not
+            return Rows([], self.streamed)
         try:
             found = call.rows_of(*parts, columns=wanted)
         except Refused as refused:

@@ -4,11 +4,12 @@ import os
 import sys
 from pathlib import Path
 
-from amqpd.cli.amqpctl.api import Api, Refused, Unreachable
+from amqpd.cli.amqpctl.api import Api, Refused, TimedOut, Unreachable
 from amqpd.cli.amqpctl.call import Call, Command, place_of
 from amqpd.cli.amqpctl.commands import COMMANDS, REFUSED, all_usage, base_usage, command_usage, not_found
 from amqpd.cli.amqpctl.formatters import FORMATTERS, failed_json
 from amqpd.cli.amqpctl.outcome import (
+    EXIT_AGAIN,
     EXIT_OK,
     EXIT_UNAVAILABLE,
     EXIT_USAGE,
@@ -67,7 +68,8 @@ def _unknown(name: str, program: str) -> int:
 
 def _run_command(command: Command, taken: Words, words: list[str], program: str) -> int:
     options = {**taken.options, "program": program}
-    timeout_s = int(options["timeout"]) if "timeout" in options else None
+    # without time for an answer there would be none
+    timeout_s = max(1, int(options["timeout"])) if "timeout" in options else None
     api = Api(place_of(options, os.environ), timeout_s)
     call = Call(taken.arguments[1:], options, api)
     try:
@@ -89,6 +91,12 @@ def _run_command(command: Command, taken: Words, words: list[str], program: str)
         return _failed(call, failure)
     except Refused as refused:
         return _complain(f"Error:\n{refused.reason}", EXIT_UNAVAILABLE)
+    except TimedOut:
+        return _complain(
+            f"Error: operation {command.name} on node {call.node} timed out. "
+            f"Timeout value used: {call.timeout_s(0) * 1000}",
+            EXIT_AGAIN,
+        )
     except Unreachable as error:
         return _complain(_unreachable(call, error), EXIT_UNAVAILABLE)
     finally:
