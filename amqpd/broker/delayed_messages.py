@@ -160,7 +160,7 @@ class DelayedMessages(Queue):
     """
 
     def __init__(self, exchange: Exchange, vhost: VirtualHost, queue_id: i64) -> None:
-        super().__init__("", exchange.vhost, exchange.durable, False, None, {}, vhost, queue_id)
+        super().__init__("", exchange.durable, {}, vhost, queue_id)
         self.index = vhost.storage.add_index(queue_id, exchange.durable)
         self._exchange = exchange
         self._vhost = vhost
@@ -343,7 +343,7 @@ class BlindCopied(Queue):
     """Delays one message with routing keys that its header does not tell any more (BCC)."""
 
     def __init__(self, delayed: DelayedMessages, vhost: VirtualHost, routing_keys: list[str]) -> None:
-        super().__init__("", delayed.vhost, delayed.durable, False, None, {}, vhost, delayed.id)
+        super().__init__("", delayed.durable, {}, vhost, delayed.id)
         self._delayed = delayed
         self._routing_keys = routing_keys
 

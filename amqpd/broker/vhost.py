@@ -85,8 +85,7 @@ class VirtualHost(QueueHost):
         random_bytes: Callable[[int], bytes] = bytes,
         node: Node | None = None,
     ) -> None:
-        super().__init__(storage, timers)
-        self.name = name
+        super().__init__(name, storage, timers)
         self.description = ""
         self.tags: list[str] = []
         self.exchanges: dict[str, Exchange] = {}
@@ -380,7 +379,7 @@ class VirtualHost(QueueHost):
     def add_reply_queue(self, name: str) -> Queue:
         """Make the queue of one channel's direct replies."""
         queue_id = self._storage.new_queue_id()
-        queue = ClassicQueue(name, self.name, False, False, None, {}, self, queue_id)
+        queue = ClassicQueue(name, False, {}, self, queue_id)
         self.reply_queues[name] = queue
         self.topology += 1
         return queue
@@ -489,16 +488,10 @@ class VirtualHost(QueueHost):
     def _queue_declared(self, definition: Definition) -> None:
         assert isinstance(definition, QueueDeclared)
         in_force = definition.arguments if definition.is_in_force else {}
-        queue = QUEUE_TYPES[queue_type_of(in_force)](
-            definition.queue,
-            self.name,
-            definition.durable,
-            definition.auto_delete,
-            definition.owner,
-            in_force,
-            self,
-            definition.queue_id,
-        )
+        queue_class = QUEUE_TYPES[queue_type_of(in_force)]
+        queue = queue_class(definition.queue, definition.durable, in_force, self, definition.queue_id)
+        queue.auto_delete = definition.auto_delete
+        queue.owner = definition.owner
         queue.arguments = definition.arguments
         self.queues[definition.queue] = queue
         if definition.owner is not None:

@@ -17,7 +17,6 @@ from amqpd.broker.queues.queue import (
     REFUSED,
     RUNS_AHEAD_MESSAGES,
     TAKEN,
-    Owner,
     Queue,
     QueueHost,
 )
@@ -42,18 +41,8 @@ FULL_LOG_WAIT_MS: Final = 10
 class ClassicQueue(Queue):
     """Hands the messages of its backlog to its consumers, and knows what is in clients' hands."""
 
-    def __init__(
-        self,
-        name: str,
-        vhost: str,
-        durable: bool,
-        auto_delete: bool,
-        owner: Owner | None,
-        arguments: Table,
-        host: QueueHost,
-        queue_id: i64,
-    ) -> None:
-        super().__init__(name, vhost, durable, auto_delete, owner, arguments, host, queue_id)
+    def __init__(self, name: str, durable: bool, arguments: Table, host: QueueHost, queue_id: i64) -> None:
+        super().__init__(name, durable, arguments, host, queue_id)
         self._backlog = self._make_backlog()
         self._limited = False
         """Whether it may be full."""

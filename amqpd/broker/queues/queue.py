@@ -64,7 +64,8 @@ class Owner:
 class QueueHost:
     """Where queues live: what they share, and what they can't do alone."""
 
-    def __init__(self, storage: Storage, timers: Timers) -> None:
+    def __init__(self, name: str, storage: Storage, timers: Timers) -> None:
+        self.name = name
         self.storage = storage
         self.timers = timers
 
@@ -99,20 +100,10 @@ class Queue(Destination):
     type = "queue"
     queue_type = "classic"
 
-    def __init__(
-        self,
-        name: str,
-        vhost: str,
-        durable: bool,
-        auto_delete: bool,
-        owner: Owner | None,
-        arguments: Table,
-        host: QueueHost,
-        queue_id: i64,
-    ) -> None:
-        super().__init__(name, vhost, durable)
-        self.auto_delete = auto_delete
-        self.owner = owner
+    def __init__(self, name: str, durable: bool, arguments: Table, host: QueueHost, queue_id: i64) -> None:
+        super().__init__(name, host.name, durable)
+        self.auto_delete = False
+        self.owner: Owner | None = None
         """Whom an exclusive queue belongs to, else None."""
         self.arguments = arguments
         self.arguments_in_force = arguments

@@ -18,7 +18,6 @@ from amqpd.broker.queues.queue import (
     REFUSED,
     RUNS_AHEAD_MESSAGES,
     TAKEN,
-    Owner,
     QueueHost,
 )
 from amqpd.broker.queues.rules import AT_LEAST_ONCE, DROP_HEAD, PolicyDefinition
@@ -50,18 +49,8 @@ class QuorumQueue(ClassicQueue):
     queue_type = "quorum"
     _counted: CountedBacklog
 
-    def __init__(
-        self,
-        name: str,
-        vhost: str,
-        durable: bool,
-        auto_delete: bool,
-        owner: Owner | None,
-        arguments: Table,
-        host: QueueHost,
-        queue_id: i64,
-    ) -> None:
-        super().__init__(name, vhost, durable, auto_delete, owner, arguments, host, queue_id)
+    def __init__(self, name: str, durable: bool, arguments: Table, host: QueueHost, queue_id: i64) -> None:
+        super().__init__(name, durable, arguments, host, queue_id)
         self._letters = LetterBox(self, host.storage.add_index(queue_id + 1, durable), host)
         self._has_returned = False
         """Whether it was not looked at yet what has come back as the broker ended."""

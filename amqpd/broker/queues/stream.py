@@ -8,7 +8,7 @@ from typing import Final, final
 from mypy_extensions import i64
 
 from amqpd.broker.consumer import Consumer
-from amqpd.broker.queues.queue import LOGGED, REFUSED, TAKEN, Owner, Queue, QueueHost
+from amqpd.broker.queues.queue import LOGGED, REFUSED, TAKEN, Queue, QueueHost
 from amqpd.broker.queues.rules import STREAM, PolicyDefinition, age_ms
 from amqpd.broker.queues.stream_filter import filter_of
 from amqpd.broker.queues.stream_log import StreamLog, entry_bytes
@@ -46,18 +46,8 @@ class StreamQueue(Queue):
 
     queue_type = STREAM
 
-    def __init__(
-        self,
-        name: str,
-        vhost: str,
-        durable: bool,
-        auto_delete: bool,
-        owner: Owner | None,
-        arguments: Table,
-        host: QueueHost,
-        queue_id: i64,
-    ) -> None:
-        super().__init__(name, vhost, durable, auto_delete, owner, arguments, host, queue_id)
+    def __init__(self, name: str, durable: bool, arguments: Table, host: QueueHost, queue_id: i64) -> None:
+        super().__init__(name, durable, arguments, host, queue_id)
         index = host.storage.add_index(queue_id, durable)
         self._log = StreamLog(index, host.storage)
         self._journal: Journal | None = host.storage.journal if index.logged else None

@@ -35,12 +35,9 @@ def policy_told(vhost: str, policy: Policy) -> Item:
 @POLICIES.on("GET")
 async def policies(asked: Asked) -> object:
     """Those of all virtual hosts that the user may enter."""
-    items = [
-        policy_told(vhost.name, policy)
-        for vhost in access.shown_vhosts(asked)
-        for policy in vhost.policies.values()
-    ]
-    return await listed(asked, items, SORTS)
+    vhosts = access.shown_vhosts(asked)
+    found = [policy_told(vhost.name, policy) for vhost in vhosts for policy in vhost.policies.values()]
+    return await listed(asked, found, SORTS)
 
 
 @POLICIES_OF_VHOST.on("GET")
@@ -59,16 +56,10 @@ async def policy(asked: Asked) -> object:
 @POLICY.on("PUT")
 async def set_policy(asked: Asked) -> bool:
     """Set it, or replace it."""
-    vhost, values = _wanted(asked)
+    vhost = _entered(asked)
     is_new = asked.names["name"] not in vhost.policies
     try:
-        vhost.set_policy(
-            asked.names["name"],
-            values["pattern"],
-            values["definition"],
-            values.get("priority", 0),
-            values.get("apply-to", ALL),
-        )
+        vhost.set_policy(*_wanted(asked))
     except InvalidPolicy as invalid:
         raise bad_request(escaped(invalid.text)) from None
     return is_new
@@ -84,12 +75,11 @@ async def delete_policy(asked: Asked) -> None:
 @OPERATOR_POLICIES.on("GET")
 async def operator_policies(asked: Asked) -> object:
     """The same for operator policies."""
-    items = [
-        policy_told(vhost.name, policy)
-        for vhost in access.shown_vhosts(asked)
-        for policy in vhost.operator_policies.values()
+    vhosts = access.shown_vhosts(asked)
+    found = [
+        policy_told(vhost.name, policy) for vhost in vhosts for policy in vhost.operator_policies.values()
     ]
-    return await listed(asked, items, SORTS)
+    return await listed(asked, found, SORTS)
 
 
 @OPERATOR_POLICIES_OF_VHOST.on("GET")
@@ -108,16 +98,10 @@ async def operator_policy(asked: Asked) -> object:
 @OPERATOR_POLICY.on("PUT")
 async def set_operator_policy(asked: Asked) -> bool:
     """Set it, or replace it."""
-    vhost, values = _wanted(asked)
+    vhost = _entered(asked)
     is_new = asked.names["name"] not in vhost.operator_policies
     try:
-        vhost.set_operator_policy(
-            asked.names["name"],
-            values["pattern"],
-            values["definition"],
-            values.get("priority", 0),
-            values.get("apply-to", ALL),
-        )
+        vhost.set_operator_policy(*_wanted(asked))
     except InvalidPolicy as invalid:
         # Here, RabbitMQ leaves the characters of tags as they are.
         raise bad_request(invalid.text) from None
@@ -131,11 +115,23 @@ async def delete_operator_policy(asked: Asked) -> None:
         raise Missing()
 
 
-def _wanted(asked: Asked) -> tuple[VirtualHost, dict[str, object]]:
+def _entered(asked: Asked) -> VirtualHost:
     vhost = asked.known_vhost()
     if vhost is None:
         raise vhost_not_found()
-    return vhost, asked.values("pattern", "definition")
+    return vhost
+
+
+def _wanted(asked: Asked) -> tuple[str, object, object, object, object]:
+    """Name, pattern, definition, priority and what it applies to."""
+    values = asked.values("pattern", "definition")
+    return (
+        asked.names["name"],
+        values["pattern"],
+        values["definition"],
+        values.get("priority", 0),
+        values.get("apply-to", ALL),
+    )
 
 
 def _named(policies: dict[str, Policy], asked: Asked) -> Policy:
