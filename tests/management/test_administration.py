@@ -6,7 +6,7 @@ import pytest
 from pamqp import commands
 
 from amqpd.broker.alarms import DISK
-from amqpd.management.site import Site
+from amqpd.management.site import Listening, Site
 from amqpd.protocol.parameters import Parameters
 from amqpd.testing import MemoryBroker
 from tests.management.conftest import Api
@@ -314,6 +314,18 @@ def test_a_node_is_described(api: Api):
 )
 def test_a_healthy_broker_passes_each_check(api: Api, path: str, answer: object):
     assert api.get(f"/health/checks/{path}") == answer
+
+
+def test_a_certificate_that_nobody_looks_at_does_not_pass_for_one_that_lasts(api: Api):
+    api.site.listening.append(Listening("amqp/ssl", "127.0.0.1", 5671))
+    answer = api.call("GET", "/health/checks/certificate-expiration/1/weeks")
+    assert (answer.status, answer.json["status"]) == (503, "failed")
+
+
+def test_tracing_is_refused_and_makes_no_vhost(api: Api):
+    answer = api.call("PUT", "/vhosts/traced", {"tracing": True})
+    assert (answer.status, answer.json["reason"]) == (400, "tracing is not there")
+    assert api.call("GET", "/vhosts/traced").status == 404
 
 
 def test_what_does_not_listen_fails_its_check(api: Api):

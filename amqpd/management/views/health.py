@@ -33,6 +33,8 @@ PROTOCOLS = {
 }
 """What else a protocol may be called."""
 
+OVER_TLS = "amqp/ssl"
+
 ALARMS = resource("/health/checks/alarms", access.anybody)
 LOCAL_ALARMS = resource("/health/checks/local-alarms", access.anybody)
 CERTIFICATES = resource("/health/checks/certificate-expiration/:within/:unit", access.anybody)
@@ -67,11 +69,13 @@ def _alarms(asked: Asked, reason: str) -> object:
 
 @CERTIFICATES.on("GET")
 async def certificates(asked: Asked) -> object:
-    """Whether a certificate expires soon: of listeners here, none has one."""
+    """Whether a certificate of a listener expires soon; where there is one, that is not known."""
     if not asked.names["within"].lstrip("-+").isdigit():
         raise bad_request("Invalid expiration value.")
     if asked.names["unit"].lower() not in UNITS:
         raise bad_request("Time unit not recognised. Supported units: days, weeks, months, years.")
+    if any(listening.protocol == OVER_TLS for listening in asked.site.listening):
+        raise Failed("There are certificates, and this broker does not look when they expire")
     return OK
 
 

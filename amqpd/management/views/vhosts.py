@@ -43,7 +43,8 @@ async def vhost(asked: Asked) -> object:
 async def put(asked: Asked) -> bool:
     """Make it, and let the user do everything there; or describe the one there is anew."""
     values = asked.values()
-    truth(values.get("tracing"))
+    if truth(values.get("tracing")):
+        raise bad_request("tracing is not there")
     description = text(values.get("description") or "", "description")
     tags = tag_list(values.get("tags"))
     default_queue_type = values.get("defaultqueuetype", values.get("default_queue_type"))
