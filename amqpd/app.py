@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import anyio
 
@@ -28,9 +29,6 @@ from amqpd.config.reload import Reloaded, Reloading, Reread
 from amqpd.config.settings import NOTHING, Settings
 from amqpd.durability import CannotStart, DataDirectory
 from amqpd.events import Events
-from amqpd.management.definitions import InvalidDefinitions, load_definitions
-from amqpd.management.service import ManagementService
-from amqpd.management.site import Listening, Machine, Site
 from amqpd.protocol.parameters import Parameters
 from amqpd.server.arrival import written_address
 from amqpd.server.clock import MachineClock
@@ -46,6 +44,10 @@ from amqpd.server.resources import (
 from amqpd.server.tls import TlsOptions
 from amqpd.store.files import DiskFiles
 from amqpd.store.storage import Storage
+
+if TYPE_CHECKING:
+    from amqpd.management.service import ManagementService
+    from amqpd.management.site import Machine
 
 EXIT_OK = 0
 EXIT_INTERRUPTED = 130
@@ -134,6 +136,9 @@ def load(settings: Settings, broker: Broker, users: Users) -> None:
     """Import the definitions that the settings name. Raises StartError."""
     if settings.load_definitions == NOTHING:
         return
+    # Imported when wanted, as the API is below: every start would wait for them.
+    from amqpd.management.definitions import InvalidDefinitions, load_definitions
+
     path = Path(settings.load_definitions)
     try:
         load_definitions(broker, users, path)
@@ -275,6 +280,8 @@ def listening_on(server: Server, addresses: list[tuple[str, int]]) -> dict[str, 
 
 def machine_of(settings: Settings) -> Machine:
     """What the management API can tell of the machine."""
+    from amqpd.management.site import Machine
+
     memory_bytes = total_memory_bytes()
     return Machine(
         memory_used_bytes=resident_bytes,
@@ -293,6 +300,9 @@ async def managing(
     if not settings.management:
         yield None
         return
+    from amqpd.management.service import ManagementService
+    from amqpd.management.site import Listening, Site
+
     listening = [Listening("amqp", host, port) for host, port in addresses]
     listening += [Listening("amqp/ssl", host, port) for host, port in server.tls_addresses]
     site = Site(server.broker, server.users, server.parameters, machine_of(settings), listening)
