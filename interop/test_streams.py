@@ -297,10 +297,8 @@ def test_old_segments_go_and_the_rest_stays(
     channel: BlockingChannel, reader: BlockingChannel, names: Names
 ) -> None:
     stream = declare(channel, names, max_length_bytes=60_000, stream_max_segment_size_bytes=20_000)
-    fast = channel.connection.channel()
-    for number in range(20):
-        publish(fast, stream, *[b"%d" % (number * 10 + each) + bytes(1000) for each in range(9)])
-        publish(channel, stream, b"%d" % (number * 10 + 9) + bytes(1000))
+    for number in range(200):
+        publish(channel, stream, b"%d" % number + bytes(1000))
     time.sleep(1)
     got = read(reader, stream, "first", prefetch=1000)
     wait(reader, lambda: got and got[-1].body[:3] == b"199")
