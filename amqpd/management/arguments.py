@@ -1,17 +1,12 @@
-"""Arguments and headers as JSON has them, for requests: what makes no table is the asker's mistake."""
+"""Arguments and headers of requests: what makes no table is the asker's mistake."""
 
 from __future__ import annotations
 
 from amqpd.management.answers import bad_request
-from amqpd.management.tables import NotATable, json_of, table_of
+from amqpd.management.tables import NotATable, table_of
 from amqpd.wire.fields import Table
 
 SHORTSTR_MAX_BYTES = 255
-
-
-def json_table(table: Table) -> dict[str, object]:
-    """A table as JSON."""
-    return json_of(table)
 
 
 def table_of_json(values: object) -> Table:

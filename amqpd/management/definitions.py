@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from amqpd.auth.permissions import READ, WRITE
+from amqpd.auth.permissions import READ, WRITE, TopicPermission
 from amqpd.auth.users import User, Users
 from amqpd.broker.broker import Broker
 from amqpd.broker.policy import Policy
@@ -126,31 +126,34 @@ def permissions_of(user: User) -> list[Json]:
 def topic_permissions_of(user: User) -> list[Json]:
     """A user's topic permissions, as GET /api/users/user/topic-permissions has them."""
     return [
-        {
-            "user": user.name,
-            "vhost": vhost,
-            "exchange": exchange,
-            WRITE: topics[exchange].write,
-            READ: topics[exchange].read,
-        }
+        topic_permission_item(user, vhost, exchange, topics[exchange])
         for vhost, topics in sorted(user.topics.items())
         for exchange in sorted(topics)
     ]
 
 
+def topic_permission_item(user: User, vhost: str, exchange: str, topic: TopicPermission) -> Json:
+    """What one user may do with one topic exchange."""
+    return {"user": user.name, "vhost": vhost, "exchange": exchange, WRITE: topic.write, READ: topic.read}
+
+
 def parameters_of(vhost: VirtualHost) -> list[Json]:
     """The runtime parameters of a vhost, as GET /api/parameters has them: operator policies and limits among them."""
     found: list[tuple[str, str, object]] = [
-        ("operator_policy", policy.name, _operator_policy(policy))
-        for policy in vhost.operator_policies.values()
+        ("operator_policy", policy.name, policy_value(policy)) for policy in vhost.operator_policies.values()
     ]
     if vhost.limits:
         found.append(("vhost-limits", "limits", {name: vhost.limits[name] for name in sorted(vhost.limits)}))
     found += [(component, name, value) for (component, name), value in vhost.parameters.items()]
     return [
-        {"value": value, "vhost": vhost.name, "component": component, "name": name}
+        parameter_item(vhost, component, name, value)
         for component, name, value in sorted(found, key=_component_and_name)
     ]
+
+
+def parameter_item(vhost: VirtualHost, component: str, name: str, value: object) -> Json:
+    """One runtime parameter of a vhost."""
+    return {"value": value, "vhost": vhost.name, "component": component, "name": name}
 
 
 def _component_and_name(parameter: tuple[str, str, object]) -> tuple[str, str]:
@@ -158,7 +161,8 @@ def _component_and_name(parameter: tuple[str, str, object]) -> tuple[str, str]:
     return component, name
 
 
-def _operator_policy(policy: Policy) -> Json:
+def policy_value(policy: Policy) -> Json:
+    """A policy as the value of a parameter."""
     return {
         "pattern": policy.pattern,
         "definition": policy.definition,
@@ -169,17 +173,19 @@ def _operator_policy(policy: Policy) -> Json:
 
 def policies_of(vhost: VirtualHost) -> list[Json]:
     """The policies of a vhost, as GET /api/policies has them."""
-    return [
-        {
-            "vhost": vhost.name,
-            "name": policy.name,
-            "pattern": policy.pattern,
-            "apply-to": policy.apply_to,
-            "definition": policy.definition,
-            "priority": policy.priority,
-        }
-        for _name, policy in sorted(vhost.policies.items())
-    ]
+    return [policy_item(vhost, policy) for _name, policy in sorted(vhost.policies.items())]
+
+
+def policy_item(vhost: VirtualHost, policy: Policy) -> Json:
+    """One policy, or operator policy, of a vhost."""
+    return {
+        "vhost": vhost.name,
+        "name": policy.name,
+        "pattern": policy.pattern,
+        "apply-to": policy.apply_to,
+        "definition": policy.definition,
+        "priority": policy.priority,
+    }
 
 
 def _queues(vhost: VirtualHost) -> list[Json]:

@@ -121,14 +121,8 @@ class Storage:
             return 0
         queue_position = first_queue_position
         for message in messages[:count]:
-            spilled: i64 = positions.get(queue_position, NOT_LOGGED)
-            if spilled != NOT_LOGGED:
-                share: i64 = MESSAGE_HEAD_BYTES + HOLDER_BYTES + content_bytes(message)
-                index.paged.append(queue_position, spilled, share)
-            else:
-                index.paged.append(queue_position, message.log_position, message.log_share)
-                del index.resident[queue_position]
-            index.paged_body_bytes += message.body_size
+            share = self._let_go(index, queue_position, message, positions)
+            index.paged.append(queue_position, positions.get(queue_position, message.log_position), share)
             queue_position += 1
         return count
 
@@ -141,15 +135,19 @@ class Storage:
             return False
         for number, message in enumerate(messages):
             queue_position = queue_positions[number]
-            position: i64 = spilled.get(queue_position, NOT_LOGGED)
-            if position != NOT_LOGGED:
-                share: i64 = MESSAGE_HEAD_BYTES + HOLDER_BYTES + content_bytes(message)
-                index.paged.insert(queue_position, position, share)
-            else:
-                index.paged.insert(queue_position, message.log_position, message.log_share)
-                del index.resident[queue_position]
-            index.paged_body_bytes += message.body_size
+            share = self._let_go(index, queue_position, message, spilled)
+            index.paged.insert(queue_position, spilled.get(queue_position, message.log_position), share)
         return True
+
+    def _let_go(
+        self, index: QueueIndex, queue_position: i64, message: Message, spilled: dict[int, int]
+    ) -> i64:
+        """A message is only in the spill, or only in the log, from now on; how much of it the queue keeps alive."""
+        index.paged_body_bytes += message.body_size
+        if queue_position in spilled:
+            return MESSAGE_HEAD_BYTES + HOLDER_BYTES + content_bytes(message)
+        del index.resident[queue_position]
+        return message.log_share
 
     def _pageable(self, index: QueueIndex, messages: list[Message]) -> i64:
         """How many messages at the front can go."""

@@ -36,11 +36,11 @@ BEHIND: Final = 1
 REFUSED: Final = 2
 """The queue did not take the message: it is full."""
 
-NOWHERE: Final = 8
-"""What `offer_dead_letter` returns when no queue would get the message."""
-
 LOGGED: Final = 4
 """The queue has made a copy of the message, which is safe with the next group of the log."""
+
+NOWHERE: Final = 8
+"""What `offer_dead_letter` returns when no queue would get the message."""
 
 
 @mypyc_attr(allow_interpreted_subclasses=True)

@@ -14,12 +14,13 @@ from amqpd.broker.exchanges.portable_hash import hash_of_table
 from amqpd.broker.vhost import VirtualHost
 from amqpd.management import access
 from amqpd.management.answers import Missing, bad_request, vhost_not_found
-from amqpd.management.arguments import SHORTSTR_MAX_BYTES, json_table, table_of_json
+from amqpd.management.arguments import SHORTSTR_MAX_BYTES, table_of_json
 from amqpd.management.asked import Asked
 from amqpd.management.inside import do
 from amqpd.management.lists import Item, columns_of, listed
 from amqpd.management.resources import Created, resource
 from amqpd.management.site import Pause
+from amqpd.management.tables import json_of
 from amqpd.protocol.dispatch import unchecked
 from amqpd.wire.fields import Table, bytes_of
 
@@ -219,7 +220,7 @@ def _item(vhost: VirtualHost, found: Found) -> Item:
         "destination": destination,
         "destination_type": destination_type,
         "routing_key": routing_key,
-        "arguments": json_table(arguments),
+        "arguments": json_of(arguments),
         "properties_key": properties_key(routing_key, arguments),
     }
 

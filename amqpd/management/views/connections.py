@@ -11,12 +11,12 @@ from amqpd.broker.queues.queue import Queue
 from amqpd.broker.queues.quorum import QuorumQueue
 from amqpd.management import access
 from amqpd.management.answers import Missing, bad_request
-from amqpd.management.arguments import json_table
 from amqpd.management.asked import Asked
 from amqpd.management.lists import Item, check_ranges, columns_of, listed, listed_in_full
 from amqpd.management.resources import resource
 from amqpd.management.site import Pause, Site, channel_name, open_channels
 from amqpd.management.stats import GARBAGE_COLLECTION, OF_CHANNEL, message_stats, moment, with_rates
+from amqpd.management.tables import json_of
 from amqpd.protocol.channel import Channel
 from amqpd.protocol.connection import Connection
 from amqpd.protocol.states import OPEN
@@ -133,7 +133,7 @@ def connection_told(site: Site, connection: Connection) -> Item:
     """All that is known of a connection."""
     name = connection.peer.name
     peer_host, peer_port, host, port = ends_of(name)
-    properties = json_table(connection.client_properties)
+    properties = json_of(connection.client_properties)
     is_blocked = connection.held and connection.alarms.active
     told: Item = {
         "auth_mechanism": connection.mechanism,
@@ -333,7 +333,7 @@ def consumer_told(site: Site, consumer: Consumer) -> Item:
     queue = consumer.queue
     is_active = queue.active_consumer is None or queue.active_consumer is consumer
     return {
-        "arguments": json_table(consumer.arguments),
+        "arguments": json_of(consumer.arguments),
         "ack_required": not consumer.no_ack,
         "active": is_active,
         "activity_status": "single_active"

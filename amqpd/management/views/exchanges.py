@@ -8,13 +8,14 @@ from amqpd.broker.exchange import Exchange
 from amqpd.broker.vhost import PREDECLARED
 from amqpd.management import access
 from amqpd.management.answers import Missing, vhost_not_found
-from amqpd.management.arguments import json_table, table_of_json
+from amqpd.management.arguments import table_of_json
 from amqpd.management.asked import Asked, text, truth
 from amqpd.management.inside import do
 from amqpd.management.lists import Item, check_ranges, columns_of, listed_in_full
 from amqpd.management.resources import resource
 from amqpd.management.site import Site
 from amqpd.management.stats import with_rates
+from amqpd.management.tables import json_of
 from amqpd.protocol.dispatch import unchecked
 
 INTERNAL_USER = "rmq-internal"
@@ -102,7 +103,7 @@ async def delete(asked: Asked) -> None:
 
 def _basic(site: Site, exchange: Exchange) -> Item:
     item: Item = {
-        "arguments": json_table(exchange.arguments),
+        "arguments": json_of(exchange.arguments),
         "auto_delete": exchange.auto_delete,
         "durable": exchange.durable,
         "internal": exchange.internal,

@@ -21,11 +21,12 @@ from amqpd.management.answers import (
     not_authorised,
     refused_on_channel,
 )
-from amqpd.management.arguments import SHORTSTR_MAX_BYTES, json_table, table_of_json
+from amqpd.management.arguments import SHORTSTR_MAX_BYTES, table_of_json
 from amqpd.management.asked import Asked, whole
 from amqpd.management.inside import ClosedInside, Inside, Received
 from amqpd.management.resources import resource
 from amqpd.management.site import Site
+from amqpd.management.tables import json_of
 from amqpd.protocol.dispatch import unchecked
 from amqpd.wire.properties import MalformedProperties, Properties, decode_properties, encode_properties
 
@@ -204,7 +205,7 @@ def properties_told(properties: Properties) -> object:
     """A message's properties as JSON; none at all are an empty list (RabbitMQ 3.10, observed)."""
     told = properties.present()
     if properties.headers is not None:
-        told["headers"] = json_table(properties.headers)
+        told["headers"] = json_of(properties.headers)
     return dict(reversed(told.items())) or []
 
 

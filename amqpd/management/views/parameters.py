@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from amqpd.broker.limits import InvalidLimits
-from amqpd.broker.policy import Policy
 from amqpd.broker.vhost import VirtualHost
 from amqpd.management import access
 from amqpd.management.answers import Missing, bad_request, escaped, vhost_not_found
 from amqpd.management.asked import Asked
+from amqpd.management.definitions import parameter_item, policy_value
 from amqpd.management.lists import Item, columns_of, listed
 from amqpd.management.resources import resource
 
@@ -105,27 +105,16 @@ async def clear_parameter(asked: Asked) -> None:
 
 
 def _items(vhost: VirtualHost) -> list[Item]:
-    items = [_item(vhost, component, name, value) for (component, name), value in vhost.parameters.items()]
+    items = [
+        parameter_item(vhost, component, name, value) for (component, name), value in vhost.parameters.items()
+    ]
     if vhost.limits:
-        items.append(_item(vhost, VHOST_LIMITS, LIMITS, vhost.limits))
+        items.append(parameter_item(vhost, VHOST_LIMITS, LIMITS, vhost.limits))
     for policy in vhost.policies.values():
-        items.append(_item(vhost, POLICY, policy.name, _value(policy)))
+        items.append(parameter_item(vhost, POLICY, policy.name, policy_value(policy)))
     for policy in vhost.operator_policies.values():
-        items.append(_item(vhost, OPERATOR_POLICY, policy.name, _value(policy)))
+        items.append(parameter_item(vhost, OPERATOR_POLICY, policy.name, policy_value(policy)))
     return items
-
-
-def _item(vhost: VirtualHost, component: str, name: str, value: object) -> Item:
-    return {"value": value, "vhost": vhost.name, "component": component, "name": name}
-
-
-def _value(policy: Policy) -> Item:
-    return {
-        "pattern": policy.pattern,
-        "definition": policy.definition,
-        "priority": policy.priority,
-        "apply-to": policy.apply_to,
-    }
 
 
 @GLOBAL_PARAMETERS.on("GET")

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from amqpd.auth.users import User
 from amqpd.management import access
 from amqpd.management.answers import Missing, Refused, bad_request
 from amqpd.management.asked import Asked, text
+from amqpd.management.definitions import permissions_of, topic_permission_item
 from amqpd.management.lists import Item, columns_of, listed
 from amqpd.management.resources import resource
 from amqpd.management.views.users import all_users, named_user
@@ -25,28 +28,31 @@ TOPICS_OF_USER = resource("/users/:user/topic-permissions", access.administrator
 TOPICS_OF_VHOST = resource("/vhosts/:vhost/topic-permissions", access.administrators)
 
 
+async def _everybodys(asked: Asked, told: Callable[[User], list[Item]], vhost: str | None = None) -> object:
+    """What is told of all users, of one virtual host or all."""
+    items = [item for user in all_users(asked) for item in told(user) if vhost in (None, item["vhost"])]
+    return await listed(asked, items, SORTS)
+
+
 # In virtual hosts
 
 
 @PERMISSIONS.on("GET")
 async def permissions(asked: Asked) -> object:
     """Everybody's."""
-    items = [item for user in all_users(asked) for item in permissions_told(user)]
-    return await listed(asked, items, SORTS)
+    return await _everybodys(asked, permissions_of)
 
 
 @OF_USER.on("GET")
 async def permissions_of_user(asked: Asked) -> object:
     """One user's."""
-    return await listed(asked, permissions_told(named_user(asked)), SORTS)
+    return await listed(asked, permissions_of(named_user(asked)), SORTS)
 
 
 @OF_VHOST.on("GET")
 async def permissions_of_vhost(asked: Asked) -> object:
     """Everybody's in one virtual host."""
-    name = asked.vhost().name
-    items = [item for user in all_users(asked) for item in permissions_told(user) if item["vhost"] == name]
-    return await listed(asked, items, SORTS)
+    return await _everybodys(asked, permissions_of, asked.vhost().name)
 
 
 @PERMISSION.on("GET")
@@ -57,7 +63,7 @@ async def permission(asked: Asked) -> object:
 
 def _permission(asked: Asked) -> Item:
     vhost = asked.vhost().name
-    for item in permissions_told(named_user(asked)):
+    for item in permissions_of(named_user(asked)):
         if item["vhost"] == vhost:
             return item
     raise Missing()
@@ -98,28 +104,13 @@ async def forbid(asked: Asked) -> None:
     asked.site.users.clear_permissions(item["user"], item["vhost"])
 
 
-def permissions_told(user: User) -> list[Item]:
-    """What a user may do, as JSON."""
-    return [
-        {
-            "user": user.name,
-            "vhost": vhost,
-            "configure": each.configure,
-            "write": each.write,
-            "read": each.read,
-        }
-        for vhost, each in sorted(user.permissions.items())
-    ]
-
-
 # With routing keys
 
 
 @TOPICS.on("GET")
 async def topic_permissions(asked: Asked) -> object:
     """Everybody's."""
-    items = [item for user in all_users(asked) for item in topics_told(user)]
-    return await listed(asked, items, SORTS)
+    return await _everybodys(asked, topics_told)
 
 
 @TOPICS_OF_USER.on("GET")
@@ -131,9 +122,7 @@ async def topic_permissions_of_user(asked: Asked) -> object:
 @TOPICS_OF_VHOST.on("GET")
 async def topic_permissions_of_vhost(asked: Asked) -> object:
     """Everybody's in one virtual host."""
-    name = asked.vhost().name
-    items = [item for user in all_users(asked) for item in topics_told(user) if item["vhost"] == name]
-    return await listed(asked, items, SORTS)
+    return await _everybodys(asked, topics_told, asked.vhost().name)
 
 
 @TOPIC.on("GET")
@@ -198,7 +187,7 @@ async def lift_restriction(asked: Asked) -> None:
 def topics_told(user: User) -> list[Item]:
     """A user's restrictions as JSON."""
     return [
-        {"user": user.name, "vhost": vhost, "exchange": exchange, "write": topic.write, "read": topic.read}
+        topic_permission_item(user, vhost, exchange, topic)
         for vhost, topics in sorted(user.topics.items())
         for exchange, topic in topics.items()
     ]

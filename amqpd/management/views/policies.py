@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from amqpd.broker.policy import ALL, InvalidPolicy, Policy
 from amqpd.broker.vhost import VirtualHost
 from amqpd.management import access
 from amqpd.management.answers import Missing, bad_request, escaped, vhost_not_found
 from amqpd.management.asked import Asked
-from amqpd.management.lists import Item, columns_of, listed
+from amqpd.management.definitions import policy_item
+from amqpd.management.lists import columns_of, listed
 from amqpd.management.resources import resource
 
 SORTS = ("priority",)
@@ -20,24 +23,36 @@ OPERATOR_POLICIES_OF_VHOST = resource("/operator-policies/:vhost", access.of_vho
 OPERATOR_POLICY = resource("/operator-policies/:vhost/:name", access.administrators)
 
 
-def policy_told(vhost: str, policy: Policy) -> Item:
-    """A policy as JSON."""
-    return {
-        "vhost": vhost,
-        "name": policy.name,
-        "pattern": policy.pattern,
-        "apply-to": policy.apply_to,
-        "definition": policy.definition,
-        "priority": policy.priority,
-    }
+async def _listed(asked: Asked, policies_in: Callable[[VirtualHost], dict[str, Policy]]) -> object:
+    """Those of all virtual hosts that the user may enter."""
+    found = [
+        policy_item(vhost, policy)
+        for vhost in access.shown_vhosts(asked)
+        for policy in policies_in(vhost).values()
+    ]
+    return await listed(asked, found, SORTS)
+
+
+def _told(asked: Asked, policies_in: Callable[[VirtualHost], dict[str, Policy]]) -> object:
+    vhost = asked.vhost()
+    found = policies_in(vhost).get(asked.names["name"])
+    if found is None:
+        raise Missing()
+    return columns_of(asked, policy_item(vhost, found))
+
+
+def _user_policies(vhost: VirtualHost) -> dict[str, Policy]:
+    return vhost.policies
+
+
+def _operator_policies(vhost: VirtualHost) -> dict[str, Policy]:
+    return vhost.operator_policies
 
 
 @POLICIES.on("GET")
 async def policies(asked: Asked) -> object:
     """Those of all virtual hosts that the user may enter."""
-    vhosts = access.shown_vhosts(asked)
-    found = [policy_told(vhost.name, policy) for vhost in vhosts for policy in vhost.policies.values()]
-    return await listed(asked, found, SORTS)
+    return await _listed(asked, _user_policies)
 
 
 @POLICIES_OF_VHOST.on("GET")
@@ -49,8 +64,7 @@ async def policies_of_vhost(asked: Asked) -> object:
 @POLICY.on("GET")
 async def policy(asked: Asked) -> object:
     """One policy."""
-    vhost = asked.vhost()
-    return columns_of(asked, policy_told(vhost.name, _named(vhost.policies, asked)))
+    return _told(asked, _user_policies)
 
 
 @POLICY.on("PUT")
@@ -75,11 +89,7 @@ async def delete_policy(asked: Asked) -> None:
 @OPERATOR_POLICIES.on("GET")
 async def operator_policies(asked: Asked) -> object:
     """The same for operator policies."""
-    vhosts = access.shown_vhosts(asked)
-    found = [
-        policy_told(vhost.name, policy) for vhost in vhosts for policy in vhost.operator_policies.values()
-    ]
-    return await listed(asked, found, SORTS)
+    return await _listed(asked, _operator_policies)
 
 
 @OPERATOR_POLICIES_OF_VHOST.on("GET")
@@ -91,8 +101,7 @@ async def operator_policies_of_vhost(asked: Asked) -> object:
 @OPERATOR_POLICY.on("GET")
 async def operator_policy(asked: Asked) -> object:
     """One operator policy."""
-    vhost = asked.vhost()
-    return columns_of(asked, policy_told(vhost.name, _named(vhost.operator_policies, asked)))
+    return _told(asked, _operator_policies)
 
 
 @OPERATOR_POLICY.on("PUT")
@@ -132,10 +141,3 @@ def _wanted(asked: Asked) -> tuple[str, object, object, object, object]:
         values.get("priority", 0),
         values.get("apply-to", ALL),
     )
-
-
-def _named(policies: dict[str, Policy], asked: Asked) -> Policy:
-    found = policies.get(asked.names["name"])
-    if found is None:
-        raise Missing()
-    return found

@@ -12,13 +12,14 @@ from amqpd.broker.queues.quorum import QuorumQueue
 from amqpd.broker.queues.stream import StreamQueue
 from amqpd.management import access
 from amqpd.management.answers import Missing, bad_request, vhost_not_found
-from amqpd.management.arguments import SHORTSTR_MAX_BYTES, json_table, table_of_json
+from amqpd.management.arguments import SHORTSTR_MAX_BYTES, table_of_json
 from amqpd.management.asked import Asked, truth
 from amqpd.management.inside import do
 from amqpd.management.lists import Item, check_ranges, columns_of, listed_in_full
 from amqpd.management.resources import resource
 from amqpd.management.site import Site
 from amqpd.management.stats import GARBAGE_COLLECTION, OF_QUEUE, idle_since, lengths, message_stats
+from amqpd.management.tables import json_of
 from amqpd.management.views.connections import (
     bytes_in_hands,
     connection_details,
@@ -148,7 +149,7 @@ async def act(asked: Asked) -> None:
 
 def _basic(site: Site, queue: Queue) -> Item:
     return {
-        "arguments": json_table(queue.arguments),
+        "arguments": json_of(queue.arguments),
         "auto_delete": queue.auto_delete,
         "durable": queue.durable,
         "exclusive": queue.owner is not None,
