@@ -1,0 +1,101 @@
+"""The broker as it begins: who may use it, and what its data directory and its definitions say there is."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from amqpd.auth.passwords import hash_password, random_salt
+from amqpd.auth.users import User, Users
+from amqpd.broker.broker import Broker
+from amqpd.clock import Clock
+from amqpd.config.settings import NOTHING, Settings
+from amqpd.durability import CannotStart, DataDirectory
+from amqpd.events import Events
+from amqpd.store.files import DiskFiles
+from amqpd.store.storage import Storage
+
+
+class StartError(Exception):
+    """The broker can't start; the message says why, in one line."""
+
+
+def make_broker(
+    clock: Clock, events: Events, storage: Storage | None = None, default_vhost: str | None = "/"
+) -> Broker:
+    """A broker with one virtual host, or with None none, in memory unless it is given a storage."""
+    broker = Broker(clock, storage or Storage(events), events, os.urandom)
+    if default_vhost is not None:
+        broker.add_vhost(default_vhost)
+    return broker
+
+
+def first_users(settings: Settings) -> Users:
+    """The default user, who is the only one unless the data directory knows others. Raises StartError."""
+    users = Users(set(settings.loopback_users))
+    password_hash = hash_password(settings.default_pass, random_salt())
+    users.add(User(settings.default_user, password_hash, tags=list(settings.default_user_tags)))
+    try:
+        users.set_permissions(
+            settings.default_user,
+            settings.default_vhost,
+            settings.default_permissions_configure,
+            settings.default_permissions_write,
+            settings.default_permissions_read,
+        )
+    except ValueError as error:
+        raise StartError(f"default_permissions: {error}") from None
+    return users
+
+
+@contextmanager
+def data_directory(settings: Settings) -> Iterator[DataDirectory | None]:
+    """The data directory, held as long as the block runs, or None for a broker in memory. Raises StartError."""
+    if settings.in_memory:
+        yield None
+        return
+    try:
+        directory = DataDirectory(
+            DiskFiles(),
+            settings.data_dir,
+            segment_bytes=settings.log_segment_size_bytes,
+            memory_bytes=settings.message_memory_bytes,
+        )
+    except CannotStart as error:
+        raise StartError(str(error)) from None
+    try:
+        yield directory
+    finally:
+        directory.close()
+
+
+def broker_of(
+    directory: DataDirectory | None, clock: Clock, events: Events, users: Users, default_vhost: str | None
+) -> Broker:
+    """A broker with what the directory holds, or an empty one in memory. Raises StartError."""
+    if directory is None:
+        return make_broker(clock, events, None, default_vhost)
+    try:
+        broker = make_broker(clock, events, directory.open(clock, events), default_vhost)
+        directory.recover(broker, users, events)
+    except CannotStart as error:
+        raise StartError(str(error)) from None
+    return broker
+
+
+def load(settings: Settings, broker: Broker, users: Users) -> None:
+    """Import the definitions that the settings name. Raises StartError."""
+    if settings.load_definitions == NOTHING:
+        return
+    # Imported when wanted, as the API is below: every start would wait for them.
+    from amqpd.management.definitions import InvalidDefinitions, load_definitions
+
+    path = Path(settings.load_definitions)
+    try:
+        load_definitions(broker, users, path)
+    except InvalidDefinitions as invalid:
+        raise StartError(f"cannot load definitions from {path}: {invalid.text}") from None
+    except OSError as error:
+        raise StartError(f"cannot load definitions from {path}: {error.strerror or error}") from None
