@@ -76,6 +76,10 @@ class Consumer:
         """What begins each of its deliver frames up to the delivery tag; the sink's own business."""
         self.deliver_start_address_size: i64 = -1
 
+    def begin_deliveries_anew(self) -> None:
+        """Let the sink prepare its next delivery as if it was the first."""
+        self.deliver_start_address_size = -1
+
     def resume(self) -> None:
         """It may have credit again: let its queue try."""
         if not self.in_ring and not self.cancelled:

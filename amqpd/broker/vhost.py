@@ -37,6 +37,7 @@ from amqpd.broker.definitions import (
 from amqpd.broker.exchange import Exchange
 from amqpd.broker.exchanges import EXCHANGE_TYPES
 from amqpd.broker.exchanges.delayed import DELAYED, Delayed
+from amqpd.broker.firehose import Firehose
 from amqpd.broker.followed_policies import FollowedPolicies
 from amqpd.broker.limits import MAX_CONNECTIONS, MAX_QUEUES, UNLIMITED, Node, checked_vhost_limits, is_reached
 from amqpd.broker.policy import ALL, Effective, Policy, checked_policy
@@ -106,6 +107,8 @@ class VirtualHost(QueueHost):
         self._node = node or Node()
         self._storage = storage
         self._router = Router(self.exchanges, self.queues, self.reply_queues)
+        self.firehose: Firehose | None = None
+        """Who is told of everything published and delivered here, if anybody is; see `trace`."""
         self._burial = Burial(self.exchanges, self._router, timers.clock, events)
         self._random_numbers = RandomNumbers(random_bytes)
         self._apply: dict[type[Definition], Callable[[Definition], None]] = {
@@ -232,6 +235,25 @@ class VirtualHost(QueueHost):
                 exchange.end()
         for queue in queues:
             queue.cancel_consumers()
+
+    # The firehose
+
+    def trace(self, node: str) -> None:
+        """Tell the firehose of everything that is published and delivered from now on; `node` is named as the place.
+
+        It ends with the broker (RabbitMQ 3.10), or with `trace_no_more`.
+        """
+        if self.firehose is None:
+            self.firehose = Firehose(self.name, node, self.exchanges, self._router, self.timers)
+            self.topology += 1
+            for queue in self.queues.values():
+                for consumer in queue.consumers:
+                    consumer.begin_deliveries_anew()
+
+    def trace_no_more(self) -> None:
+        """Tell the firehose nothing any more."""
+        self.firehose = None
+        self.topology += 1
 
     # Policies
 

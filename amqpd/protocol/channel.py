@@ -12,6 +12,7 @@ from pamqp.base import Frame as Method
 
 from amqpd.broker.consumer import Consumer, Sink, count_deliveries
 from amqpd.broker.exchange import Exchange
+from amqpd.broker.firehose import Client
 from amqpd.broker.limits import is_reached
 from amqpd.broker.queues.queue import BEHIND, LOGGED, REFUSED, Queue
 from amqpd.broker.queues.rules import CLASSIC
@@ -399,7 +400,7 @@ class Channel(Sink):
             self.unacked.add(delivery_tag, Delivery(consumer.queue, kept, position, consumer))
         address = message.address
         if consumer.deliver_start_address_size != len(address):
-            self._begin_deliver(consumer, len(address))
+            self._begin_deliver(consumer, message, redelivered)
         connection = self.connection
         writer = connection.output.writer
         writer.write(consumer.deliver_start)
@@ -413,8 +414,9 @@ class Channel(Sink):
     def channel_id(self) -> i64:
         return self.id
 
-    def _begin_deliver(self, consumer: Consumer, address_size: i64) -> None:
-        """Make what every deliver frame to this consumer begins with, for addresses of this size."""
+    def _begin_deliver(self, consumer: Consumer, message: Message, redelivered: bool) -> None:
+        """Make what deliver frames to this consumer begin with, for addresses of this size, until `begin_deliveries_anew`."""
+        address_size: i64 = len(message.address)
         if not consumer.no_ack:
             self._consumer_timeout.start()
         tag = consumer.tag.encode(errors="surrogateescape")
@@ -422,6 +424,11 @@ class Channel(Sink):
         start = self._deliver_head + int(size).to_bytes(4, "big") + DELIVER_ID + bytes([len(tag)]) + tag
         consumer.deliver_start = start
         consumer.deliver_start_address_size = address_size
+        firehose = self.vhost.firehose
+        if firehose is not None and consumer is not self.reply_consumer:
+            firehose.delivered(consumer.queue, message, redelivered, self.client())
+            # The next has to be told of as well.
+            consumer.begin_deliveries_anew()
 
     def get(self, queue: Queue, no_ack: bool) -> None:
         """Answer basic.get with the first ready message, or with get-empty (1.8.3.10)."""
@@ -432,6 +439,9 @@ class Channel(Sink):
             self.send(commands.Basic.GetEmpty())
             return
         message, position, redelivered = found
+        firehose = self.vhost.firehose
+        if firehose is not None:
+            firehose.delivered(queue, message, redelivered, self.client())
         count_get(self.counts, no_ack, redelivered)
         count_get(queue.counts, no_ack, redelivered)
         delivery_tag = self._next_delivery_tag
@@ -458,7 +468,7 @@ class Channel(Sink):
     def begin_deliveries_anew(self) -> None:
         """Let the next delivery to any consumer be one that starts the consumer timeout."""
         for consumer in self.consumers.values():
-            consumer.deliver_start_address_size = -1
+            consumer.begin_deliveries_anew()
 
     def has_unsettled(self) -> bool:
         """Whether anything is in the client's hands, also if it was settled in a transaction that is open."""
@@ -514,6 +524,11 @@ class Channel(Sink):
         connection.wrote()
 
     # What handlers ask
+
+    def client(self) -> Client:
+        """Who is at the other end, as the firehose tells it."""
+        connection = self.connection
+        return Client(connection.peer.name, int(self.id), connection.user_logged_in().name)
 
     def allow(self, kind: str, resource_type: str, name: str) -> None:
         """Raise AccessRefused (403) unless the user may "configure", "write" or "read" this."""

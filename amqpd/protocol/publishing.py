@@ -173,6 +173,9 @@ class Publishing:
             routing_keys = [route.routing_key, *checked.routing_keys]
             queues = channel.vhost.route(route.exchange, routing_keys, message)
             self._count(route.exchange, queues, 1)
+            firehose = channel.vhost.firehose
+            if firehose is not None:
+                firehose.published(message, routing_keys, queues, channel.client())
         else:
             route.published += 1
         channel.publish(message, queues, (self._bits & MANDATORY) != 0)
@@ -189,7 +192,7 @@ class Publishing:
             raise AccessRefused(f"cannot publish to internal {exchange.title()}")
         channel.allow_topic("write", exchange, routing_key)
         queues: list[Queue] | None = None
-        if not vhost.routes_by_content(exchange):
+        if vhost.firehose is None and not vhost.routes_by_content(exchange):
             queues = vhost.route(exchange, [routing_key], message)
         route = Route(self._address, exchange, routing_key, queues, vhost.topology)
         if len(self._routes) >= ROUTES_REMEMBERED:

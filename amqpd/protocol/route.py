@@ -17,7 +17,7 @@ class Route:
     """The answer for one address: permission was given and the exchange takes it.
 
     Good as long as the vhost's topology is still the one it was made for. `queues` is None where
-    headers decide, so that each message is routed anew.
+    headers decide, or the firehose has to be told, so that each message is routed anew.
     """
 
     def __init__(

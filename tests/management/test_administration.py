@@ -322,10 +322,14 @@ def test_a_certificate_that_nobody_looks_at_does_not_pass_for_one_that_lasts(api
     assert (answer.status, answer.json["status"]) == (503, "failed")
 
 
-def test_tracing_is_refused_and_makes_no_vhost(api: Api):
-    answer = api.call("PUT", "/vhosts/traced", {"tracing": True})
-    assert (answer.status, answer.json["reason"]) == (400, "tracing is not there")
-    assert api.call("GET", "/vhosts/traced").status == 404
+def test_a_virtual_host_is_traced_from_then_on_and_until_it_is_said_otherwise(api: Api):
+    assert api.call("PUT", "/vhosts/traced", {"tracing": True}).status == 201
+    assert api.get("/vhosts/traced")["tracing"] is True
+    assert api.call("PUT", "/vhosts/traced", {"description": "d"}).status == 204
+    assert api.get("/vhosts/traced")["tracing"] is True
+    assert api.call("PUT", "/vhosts/traced", {"tracing": False}).status == 204
+    assert api.get("/vhosts/traced")["tracing"] is False
+    assert api.get("/vhosts/%2F")["tracing"] is False
 
 
 def test_what_does_not_listen_fails_its_check(api: Api):

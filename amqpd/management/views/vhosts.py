@@ -43,8 +43,8 @@ async def vhost(asked: Asked) -> object:
 async def put(asked: Asked) -> bool:
     """Make it, and let the user do everything there; or describe the one there is anew."""
     values = asked.values()
-    if truth(values.get("tracing")):
-        raise bad_request("tracing is not there")
+    tracing = values.get("tracing")
+    traces = truth(tracing)
     description = text(values.get("description") or "", "description")
     tags = tag_list(values.get("tags"))
     default_queue_type = values.get("defaultqueuetype", values.get("default_queue_type"))
@@ -59,12 +59,15 @@ async def put(asked: Asked) -> bool:
         raise bad_request(["unknown_queue_type", default_queue_type])
     if found is not None:
         found.describe(description, tags, str(found.default_queue_type))
+        if tracing is not None:
+            trace(asked.site, found, traces)
         return False
     try:
         made = broker.add_vhost(name)
     except LimitReached as reached:
         raise bad_request(reached.text) from None
     made.describe(description, tags, str(default_queue_type))
+    trace(asked.site, made, traces)
     asked.site.users.set_permissions(asked.user.name, name, ".*", ".*", ".*")
     return True
 
@@ -85,6 +88,14 @@ async def start(asked: Asked) -> None:
     if node != asked.site.node:
         raise bad_request(f"Request to node {node} failed with nodedown")
     await asyncio.sleep(0)
+
+
+def trace(site: Site, vhost: VirtualHost, is_wanted: bool) -> None:
+    """Let the firehose be told of what happens in a virtual host from now on, or no more."""
+    if is_wanted:
+        vhost.trace(site.node)
+    else:
+        vhost.trace_no_more()
 
 
 def tag_list(value: object) -> list[str]:
@@ -109,7 +120,7 @@ async def _told(asked: Asked, vhost: VirtualHost) -> Item:
         "tags": list(vhost.tags),
         "default_queue_type": vhost.default_queue_type or UNDEFINED,
         "metadata": metadata,
-        "tracing": False,
+        "tracing": vhost.firehose is not None,
         "cluster_state": {site.node: "running"},
     }
     if not asked.without_stats():
