@@ -49,15 +49,9 @@ class Burial:
 
         Of what dies while another is being published nothing is known yet: True.
         """
-        rules = queue.rules
-        exchange = self._exchanges.get(rules.dead_letter_exchange or "")
-        if exchange is None:
+        letter = self._letter(queue, message, reason, int(self._clock.unix_s()))
+        if letter is None:
             return False
-        time_s = int(self._clock.unix_s())
-        dead = died(
-            message, queue.name, reason, time_s, exchange.name, rules.dead_letter_routing_key, self._last
-        )
-        letter = DeadLetter(exchange, dead, reason)
         if self._is_busy:
             self._waiting.append(letter)
             return True
@@ -69,6 +63,16 @@ class Burial:
         finally:
             self._is_busy = False
         return taken
+
+    def _letter(self, queue: Queue, message: Message, reason: str, time_s: i64) -> DeadLetter | None:
+        """What died in a queue, for its dead letter exchange; None if that is not there."""
+        rules = queue.rules
+        exchange = self._exchanges.get(rules.dead_letter_exchange or "")
+        if exchange is None:
+            return None
+        routing_key = rules.dead_letter_routing_key
+        dead = died(message, queue.name, reason, int(time_s), exchange.name, routing_key, self._last)
+        return DeadLetter(exchange, dead, reason)
 
     def _publish(self, letter: DeadLetter) -> bool:
         message = letter.message
@@ -98,15 +102,13 @@ class Burial:
 
     def offer(self, queue: Queue, message: Message, reason: str, time_s: i64, taken: dict[str, None]) -> i64:
         """Publish what died in a queue to those that have not taken it: see QueueHost.offer_dead_letter."""
-        rules = queue.rules
-        exchange = self._exchanges.get(rules.dead_letter_exchange or "")
-        if exchange is None:
+        letter = self._letter(queue, message, reason, time_s)
+        if letter is None:
             return NOWHERE
-        dead = died(message, queue.name, reason, int(time_s), exchange.name, rules.dead_letter_routing_key)
         was_busy = self._is_busy
         self._is_busy = True
         try:
-            outcome = self._offer(DeadLetter(exchange, dead, reason), taken)
+            outcome = self._offer(letter, taken)
             while self._waiting and not was_busy:
                 self._publish(self._waiting.popleft())
         finally:

@@ -9,7 +9,7 @@ from mypy_extensions import i64
 from amqpd.store.api import Log, Replay
 from amqpd.store.budget import UNLIMITED
 from amqpd.store.files import File, Files
-from amqpd.store.log import replay_records
+from amqpd.store.log import replay_group
 from amqpd.store.queue_index import QueueIndex
 from amqpd.store.records import (
     DEFINITION,
@@ -116,7 +116,7 @@ class Walk:
         """A group with a CRC that is right and records that are wrong is damaged as a whole."""
         self._is_empty = False
         try:
-            replay_records(self.reader, Replay(), self._path)
+            replay_group(self.reader, Replay(), self._path)
         except LogDamaged as error:
             reason = f"{error.reason} (the record at offset {error.offset})"
             self.damage = Stretch(self._path, offset_of(self.reader.position), self.reader.offset, reason)
@@ -310,7 +310,7 @@ class Inspector:
                 self._recovery.gap(position_of(figures.number, damage.offset))
                 continue
             figures.add_group(walk.reader.written_ms)
-            replay_records(walk.reader, counting, figures.path)
+            replay_group(walk.reader, counting, figures.path)
         if walk.torn_bytes:
             start = walk.reader.offset
             self._found.torn = Stretch(

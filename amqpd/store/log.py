@@ -9,25 +9,14 @@ from mypy_extensions import i64
 from amqpd.store.api import CannotRead, Group, Log, Replay
 from amqpd.store.files import File, Files
 from amqpd.store.records import (
-    COUNTS,
-    DEFINITION,
-    FILLER,
     GROUP_HEADER_BYTES,
-    INCLUDED_DEFINITION,
-    MESSAGE,
-    PROGRESS,
-    RECORD_HEAD_BYTES,
     SEGMENT_HEADER_BYTES,
-    SNAPSHOT_DEFINITION,
-    SNAPSHOT_PROGRESS,
-    RecordDamaged,
-    check_record,
     offset_of,
     position_of,
     previous_size,
-    record_size,
     segment_of,
 )
+from amqpd.store.replaying import UnreadableRecord, replay_records
 from amqpd.store.segment import (
     END_MISSING,
     NO_GROUP,
@@ -250,7 +239,7 @@ class SegmentLog(Log):
             replay.segment(position_of(segment.number, 0))
             reader = GroupReader(file, segment.number, True)
             while reader.next():
-                replay_records(reader, replay, segment.path)
+                replay_group(reader, replay, segment.path)
             segment.size = reader.offset
             self._judge_end(segment, reader, is_last)
             if is_last and segment.size == SEGMENT_HEADER_BYTES:
@@ -301,32 +290,10 @@ class SegmentLog(Log):
         segment.remove()
 
 
-def replay_records(reader: GroupReader, replay: Replay, path: str) -> None:
+def replay_group(reader: GroupReader, replay: Replay, path: str) -> None:
     """Tell the records of the group that the reader is at. Raises LogDamaged."""
-    data = reader.data
-    at = reader.start
-    end = reader.end
-    while at < end:
-        try:
-            record_type = check_record(data, at, end)
-        except RecordDamaged as error:
-            raise LogDamaged(path, offset_of(reader.record_position(at)), str(error)) from None
-        size = record_size(data, at)
-        if record_type == MESSAGE:
-            replay.message(reader.record_position(at), data, at)
-        elif record_type in (PROGRESS, SNAPSHOT_PROGRESS):
-            replay.progress(data, at)
-        elif record_type == COUNTS:
-            replay.counts(data, at)
-        elif record_type == DEFINITION:
-            replay.definition(data[at + RECORD_HEAD_BYTES : at + size])
-        elif record_type == SNAPSHOT_DEFINITION:
-            replay.snapshot(data[at + RECORD_HEAD_BYTES : at + size])
-        elif record_type == INCLUDED_DEFINITION:
-            replay.included(data[at + RECORD_HEAD_BYTES : at + size])
-        elif record_type == FILLER:
-            replay.gap(reader.record_position(at))
-        else:
-            where = offset_of(reader.record_position(at))
-            raise LogDamaged(path, where, f"a record of unknown type {record_type}")
-        at += size
+    first = reader.record_position(reader.start)
+    try:
+        replay_records(reader.data, reader.start, reader.end, first, replay)
+    except UnreadableRecord as error:
+        raise LogDamaged(path, offset_of(error.position), str(error)) from None

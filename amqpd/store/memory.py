@@ -8,23 +8,16 @@ from mypy_extensions import i64
 
 from amqpd.store.api import CannotRead, Group, Log, Replay
 from amqpd.store.records import (
-    DEFINITION,
-    FILLER,
     GROUP_HEADER_BYTES,
-    INCLUDED_DEFINITION,
-    MESSAGE,
-    RECORD_HEAD_BYTES,
     SEGMENT_HEADER_BYTES,
-    SNAPSHOT_DEFINITION,
-    check_record,
     group_header,
     group_size,
     offset_of,
     position_of,
-    record_size,
     segment_header,
     segment_of,
 )
+from amqpd.store.replaying import replay_records
 
 
 @final
@@ -119,7 +112,7 @@ class MemoryLog(Log):
             while offset < segment.size:
                 start: i64 = offset + GROUP_HEADER_BYTES
                 offset = start + group_size(segment.data, offset, position_of(segment.number, offset))
-                _replay_records(segment, start, offset, replay)
+                replay_records(segment.data, start, offset, position_of(segment.number, start), replay)
 
     def retain(self, position: i64, size: i64) -> None:
         self._segment(position).live += size
@@ -157,24 +150,3 @@ class MemoryLog(Log):
 
     def _segment(self, position: i64) -> MemorySegment:
         return self._segments[segment_of(position) - self._segments[0].number]
-
-
-def _replay_records(segment: MemorySegment, at: i64, end: i64, replay: Replay) -> None:
-    data = segment.data
-    while at < end:
-        record_type = check_record(data, at, end)
-        position = position_of(segment.number, at)
-        size = record_size(data, at)
-        if record_type == MESSAGE:
-            replay.message(position, data, at)
-        elif record_type == DEFINITION:
-            replay.definition(data[at + RECORD_HEAD_BYTES : at + size])
-        elif record_type == SNAPSHOT_DEFINITION:
-            replay.snapshot(data[at + RECORD_HEAD_BYTES : at + size])
-        elif record_type == INCLUDED_DEFINITION:
-            replay.included(data[at + RECORD_HEAD_BYTES : at + size])
-        elif record_type == FILLER:
-            replay.gap(position)
-        else:
-            replay.progress(data, at)
-        at += size

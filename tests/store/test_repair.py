@@ -8,7 +8,7 @@ from pamqp import commands
 
 from amqpd.durability import CannotStart
 from amqpd.store.api import Replay
-from amqpd.store.log import replay_records
+from amqpd.store.log import replay_group
 from amqpd.store.records import (
     FILLER_MIN_BYTES,
     FORMAT_VERSION,
@@ -72,7 +72,7 @@ def groups(files: MemoryFiles, number: int) -> list[tuple[int, int, list[bytes]]
     start = SEGMENT_HEADER_BYTES
     while reader.next():
         bodies = Bodies()
-        replay_records(reader, bodies, "")
+        replay_group(reader, bodies, "")
         found.append((start, int(reader.offset), bodies.found))
         start = int(reader.offset)
     return found
@@ -404,5 +404,5 @@ def test_a_filler_is_a_whole_group_that_says_nothing():
         assert reader.next()
         assert reader.offset == SEGMENT_HEADER_BYTES + size
         bodies = Bodies()
-        replay_records(reader, bodies, "")
+        replay_group(reader, bodies, "")
         assert bodies.found == []
