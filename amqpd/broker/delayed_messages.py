@@ -7,17 +7,20 @@ reclaiming need to know nothing of delays.
 from __future__ import annotations
 
 import heapq
+from bisect import bisect_left
 from typing import TYPE_CHECKING, Final, final
 
 from mypy_extensions import i64
 
 from amqpd.broker.binding import Destination
 from amqpd.broker.exchange import Exchange
+from amqpd.broker.queues.looked import Looked
 from amqpd.broker.queues.queue import BEHIND, LOGGED, TAKEN, Queue
 from amqpd.clock import Timer
 from amqpd.errors import ResourceError
 from amqpd.message import NOT_LOGGED, TO_BE_LOGGED, Message
 from amqpd.store.api import CannotRead
+from amqpd.store.beginnings import beginnings
 from amqpd.store.budget import MESSAGE_OVERHEAD_BYTES, PAGED_AT_ONCE_BYTES, Pageable
 from amqpd.store.journal import Journal
 from amqpd.store.queue_index import QueueIndex
@@ -26,11 +29,13 @@ from amqpd.wire.fields import INTEGER_TYPES, Field, Table, bytes_of
 from amqpd.wire.properties import decode_properties, encode_properties
 
 if TYPE_CHECKING:
-    from amqpd.broker.vhost import VirtualHost
+    from amqpd.broker.vhost_state import VhostState
 
 DELAY: Final = "x-delay"
 DELAY_MAX_MS: Final = (1 << 32) - 1
 """What asks for more is not delayed at all, as nothing is that asks for 0 or less (RabbitMQ's plugin)."""
+
+BLIND_COPIES: Final = b"\x03BCC"
 
 SEQUENCE_BITS: Final = 20
 """The lower bits of a position tell messages apart that are due in the same millisecond."""
@@ -106,6 +111,26 @@ class DelayedBacklog(Pageable):
         self.position = position
         return message
 
+    def look(self, place: i64, most: i64, body_max: i64) -> list[Looked]:
+        """What is due at a position or after it, and stays: see Queue.look. Raises CannotRead."""
+        self._positions.sort()
+        at: i64 = bisect_left(self._positions, place)
+        paged = self.index.paged.starting_at(place, most, READ_AT_ONCE_BYTES)
+        listed = [int(each.queue_position) for each in paged]
+        # What is in memory between them belongs there; what is behind the last must wait for those that follow it.
+        positions = [
+            position for position in self._positions[at : at + most] if not listed or position <= listed[-1]
+        ]
+        positions = sorted(positions + listed)[:most]
+        del paged[len([position for position in listed if position <= positions[-1]]) :]
+        read: dict[int, Message] = {}
+        for number, message in enumerate(beginnings(self._storage, self.index, paged, body_max)):
+            read[listed[number]] = message
+        return [
+            Looked(position, position, read[position] if position in read else self._messages[position], False)
+            for position in positions
+        ]
+
     def _read(self) -> None:
         paged = self.index.paged.first(READ_AT_ONCE_MESSAGES, READ_AT_ONCE_BYTES)
         messages = self._storage.page_in(self.index, paged)
@@ -159,7 +184,7 @@ class DelayedMessages(Queue):
     It has no name, as no queue has: dead letters may come back to an exchange that is called like their queue.
     """
 
-    def __init__(self, exchange: Exchange, vhost: VirtualHost, queue_id: i64) -> None:
+    def __init__(self, exchange: Exchange, vhost: VhostState, queue_id: i64) -> None:
         super().__init__("", exchange.durable, {}, vhost, queue_id)
         self.index = vhost.storage.add_index(queue_id, exchange.durable)
         self._exchange = exchange
@@ -196,6 +221,15 @@ class DelayedMessages(Queue):
     def delivered(self) -> int:
         """How many messages were routed."""
         return self._routed
+
+    def look(self, place: i64, most: i64, body_max: i64) -> list[Looked]:
+        """What will be routed next, from a place on, and stays as it is: see Queue.look. Raises CannotRead."""
+        found = self._backlog.look(place, most, body_max)
+        for looked in found:
+            looked.due_ms = looked.position >> SEQUENCE_BITS
+            if BLIND_COPIES in looked.message.header:
+                looked.message = looked.message.with_header(_without_blind_copies(looked.message))
+        return found
 
     def drop(self) -> None:
         """The exchange is gone, with what was delayed."""
@@ -342,7 +376,7 @@ class Due:
 class BlindCopied(Queue):
     """Delays one message with routing keys that its header does not tell any more (BCC)."""
 
-    def __init__(self, delayed: DelayedMessages, vhost: VirtualHost, routing_keys: list[str]) -> None:
+    def __init__(self, delayed: DelayedMessages, vhost: VhostState, routing_keys: list[str]) -> None:
         super().__init__("", delayed.durable, {}, vhost, delayed.id)
         self._delayed = delayed
         self._routing_keys = routing_keys
@@ -357,7 +391,7 @@ class BlindCopied(Queue):
 
 
 def destination_of(
-    delayed: DelayedMessages, vhost: VirtualHost, routing_keys: list[str], message: Message
+    delayed: DelayedMessages, vhost: VhostState, routing_keys: list[str], message: Message
 ) -> Destination:
     """Where a message goes that is to be delayed and was published with these keys."""
     if len(routing_keys) == 1:
@@ -366,6 +400,15 @@ def destination_of(
     known = {routing_keys[0], *_texts(headers.get("CC"))}
     blind = [key for key in routing_keys if key not in known]
     return BlindCopied(delayed, vhost, blind) if blind else delayed
+
+
+def _without_blind_copies(message: Message) -> bytes:
+    """The header of a message that waits with its keys in it (`BlindCopied`), without them."""
+    properties = decode_properties(message.header)
+    headers: Table = properties.headers or {}
+    headers.pop("BCC", None)
+    properties.headers = headers
+    return encode_properties(properties, int(message.body_size))
 
 
 def _due_s(position: i64) -> float:

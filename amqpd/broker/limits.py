@@ -6,6 +6,8 @@ from typing import Final, final
 
 from mypy_extensions import i64, mypyc_attr
 
+from amqpd.broker.deaths import Deaths
+from amqpd.metrics.totals import Ended, Logins
 from amqpd.wire.json_terms import pairs, term
 
 UNLIMITED: Final = -1
@@ -93,6 +95,9 @@ class Node:
         """How many times a queue was declared that exists now; `queues_created` is how often there was none before."""
         self.queues_created: i64 = 0
         self.queues_deleted: i64 = 0
+        self.ended = Ended()
+        self.deaths = Deaths()
+        self.logins = Logins()
 
     def queue_count(self) -> int:
         """How many queues there are in all virtual hosts."""

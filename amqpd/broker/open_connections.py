@@ -33,11 +33,14 @@ class OpenConnections:
     """All of them, in the order in which they were opened."""
 
     def __init__(self) -> None:
-        self._connections: dict[OpenConnection, None] = {}
+        self._connections: dict[OpenConnection, int] = {}
+        """Each has a number, higher than those that were opened before."""
+        self._last_number = 0
 
     def add(self, connection: OpenConnection) -> None:
         """One has been opened."""
-        self._connections[connection] = None
+        self._last_number += 1
+        self._connections[connection] = self._last_number
 
     def remove(self, connection: OpenConnection) -> None:
         """It is not open any more."""
@@ -46,6 +49,10 @@ class OpenConnections:
     def all(self) -> list[OpenConnection]:
         """Every open connection; the list stays as it is when some are closed."""
         return list(self._connections)
+
+    def numbered(self, first: int) -> list[tuple[int, OpenConnection]]:
+        """Those with this number or a higher one, with their numbers, in order."""
+        return [(number, connection) for connection, number in self._connections.items() if number >= first]
 
     def named(self, name: str) -> OpenConnection | None:
         """The open connection of this name, or None."""

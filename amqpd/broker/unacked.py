@@ -63,6 +63,33 @@ class Unacked:
         """The oldest deliveries, no more than `most`; they stay unsettled."""
         return list(islice(self._deliveries.values(), most))
 
+    def starting_at(self, delivery_tag: i64, most: i64) -> list[tuple[int, Delivery]]:
+        """Deliveries from a tag on, in order, with their tags; they stay unsettled.
+
+        Tags follow one another, as a rule: one after the other is tried, and where few are left, all that there are.
+        """
+        deliveries = self._deliveries
+        found: list[tuple[int, Delivery]] = []
+        last: i64 = -1
+        for tag in reversed(deliveries):
+            last = tag
+            break
+        tried: i64 = max(delivery_tag, self.oldest_tag())
+        end: i64 = tried + len(deliveries)
+        while tried <= last and tried < end and len(found) < most:
+            delivery = deliveries.get(tried)
+            if delivery is not None:
+                found.append((int(tried), delivery))
+            tried += 1
+        if tried > last or len(found) == most:
+            return found
+        for tag, delivery in deliveries.items():
+            if tag >= tried:
+                found.append((tag, delivery))
+                if len(found) == most:
+                    break
+        return found
+
     def find(self, delivery_tag: i64) -> Delivery | None:
         """A delivery that stays unsettled; None if the tag is unknown."""
         return self._deliveries.get(delivery_tag)

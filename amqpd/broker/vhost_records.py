@@ -25,10 +25,10 @@ from amqpd.broker.queues.classic import ClassicQueue
 from amqpd.broker.queues.queue import Queue
 
 if TYPE_CHECKING:
-    from amqpd.broker.vhost import VirtualHost
+    from amqpd.broker.vhost_state import VhostState
 
 
-def records_of(vhost: VirtualHost, predeclared: frozenset[str]) -> list[bytes]:
+def records_of(vhost: VhostState, predeclared: frozenset[str]) -> list[bytes]:
     """The records that make the vhost and everything durable in it again, in this order.
 
     `predeclared` are the exchanges that every vhost has. Each record is kept where it belongs, so that asking
@@ -49,7 +49,7 @@ def records_of(vhost: VirtualHost, predeclared: frozenset[str]) -> list[bytes]:
     return records
 
 
-def _own_definitions(vhost: VirtualHost) -> list[Definition]:
+def _own_definitions(vhost: VhostState) -> list[Definition]:
     """What makes the vhost without what is declared in it: its policies before all that they apply to."""
     definitions: list[Definition] = [VhostAdded()]
     if vhost.description or vhost.tags or vhost.default_queue_type:

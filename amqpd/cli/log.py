@@ -16,7 +16,8 @@ from amqpd.broker.broker import Broker
 from amqpd.broker.definitions import UnknownChange
 from amqpd.broker.exchanges.delayed import Delayed
 from amqpd.broker.queues.queue import Queue
-from amqpd.broker.vhost import PREDECLARED, VirtualHost
+from amqpd.broker.vhost import VirtualHost
+from amqpd.broker.vhost_state import PREDECLARED
 from amqpd.durability import LOCK, LOG, Replayed
 from amqpd.events import Events
 from amqpd.server.clock import MachineClock

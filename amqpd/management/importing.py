@@ -23,7 +23,8 @@ from amqpd.broker.limits import MAX_QUEUES, UNLIMITED, InvalidLimits, checked_vh
 from amqpd.broker.policy import InvalidPolicy, checked_policy
 from amqpd.broker.queues.queue import Owner
 from amqpd.broker.queues.rules import QUEUE_TYPES
-from amqpd.broker.vhost import PREDECLARED, RESERVED_PREFIX, VirtualHost
+from amqpd.broker.vhost import RESERVED_PREFIX, VirtualHost
+from amqpd.broker.vhost_state import PREDECLARED
 from amqpd.clock import Timers
 from amqpd.errors import AmqpError, InternalError
 from amqpd.management.items import (

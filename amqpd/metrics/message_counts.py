@@ -19,12 +19,17 @@ class MessageCounts:
         "get_empty",
         "get_no_ack",
         "publish",
+        "publish_confirm",
         "redeliver",
         "return_unroutable",
+        "routed",
     )
 
     def __init__(self) -> None:
         self.publish = 0
+        self.publish_confirm = 0
+        """Those of them that a channel with confirms has taken; `routed` is how many queues they all went to."""
+        self.routed = 0
         self.confirm = 0
         self.return_unroutable = 0
         self.drop_unroutable = 0

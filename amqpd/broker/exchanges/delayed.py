@@ -15,7 +15,7 @@ from amqpd.message import Message
 from amqpd.wire.fields import Table
 
 if TYPE_CHECKING:
-    from amqpd.broker.vhost import VirtualHost
+    from amqpd.broker.vhost_state import VhostState
 
 DELAYED: Final = "x-delayed-message"
 DELAYED_TYPE: Final = "x-delayed-type"
@@ -40,7 +40,7 @@ class Delayed(Exchange):
         self._underlying = underlying(name, vhost, durable, auto_delete, internal, arguments)
         self._underlying.bindings = self.bindings
         self._underlying.onward = self.onward
-        self._vhost: VirtualHost | None = None
+        self._vhost: VhostState | None = None
         self.delayed: DelayedMessages | None = None
         """What is not due yet."""
 
@@ -48,7 +48,7 @@ class Delayed(Exchange):
         """Take what the underlying type needs."""
         self._underlying.attach(random_numbers)
 
-    def begin(self, vhost: VirtualHost, queue_id: int) -> None:
+    def begin(self, vhost: VhostState, queue_id: int) -> None:
         """Begin to delay messages, which the log knows by an id; called once, before anything is routed."""
         self._vhost = vhost
         self.delayed = DelayedMessages(self, vhost, queue_id)

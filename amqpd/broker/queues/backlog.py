@@ -6,13 +6,16 @@ Those that memory has no room for are in the storage.
 from __future__ import annotations
 
 import heapq
+from bisect import bisect_left
 from collections import deque
 from itertools import islice
 from typing import Final
 
 from mypy_extensions import i64
 
+from amqpd.broker.queues.looked import Looked
 from amqpd.message import NOT_LOGGED, PERSISTENT, Message
+from amqpd.store.beginnings import beginnings
 from amqpd.store.budget import MESSAGE_OVERHEAD_BYTES, PAGED_AT_ONCE_BYTES, Pageable
 from amqpd.store.journal import Journal
 from amqpd.store.queue_index import QueueIndex
@@ -150,6 +153,47 @@ class Backlog(Pageable):
             return self._head[0][1]
         return self._fresh[0]
 
+    def look(self, place: i64, most: i64, body_max: i64) -> list[Looked]:
+        """What stands at a position or behind it, and stays there: see Queue.look. Raises CannotRead."""
+        found = self._look_at_returned(place, most) if self._returned else []
+        if not found and self._before_fresh:
+            found = self._look_at_head(place, most) or self._look_at_paged(place, most, body_max)
+        return found or self._look_at_fresh(place, most)
+
+    def _look_at_returned(self, place: i64, most: i64) -> list[Looked]:
+        returned = self._returned
+        # In order it is a heap as well, and once it is, this takes hardly any time.
+        returned.sort(key=_position)
+        at: i64 = bisect_left(returned, place, key=_position)
+        return [Looked(position, position, message, True) for position, message in returned[at : at + most]]
+
+    def _look_at_head(self, place: i64, most: i64) -> list[Looked]:
+        head = self._head
+        found: list[Looked] = []
+        at: i64 = bisect_left(head, place, key=_position)
+        while at < len(head) and len(found) < most:
+            position, message = head[at]
+            found.append(Looked(position, position, message, position < self._delivered_before))
+            at += 1
+        return found
+
+    def _look_at_paged(self, place: i64, most: i64, body_max: i64) -> list[Looked]:
+        paged = self.index.paged.starting_at(place, most, READ_AT_ONCE_BYTES)
+        found: list[Looked] = []
+        for number, message in enumerate(beginnings(self._storage, self.index, paged, body_max)):
+            position = paged[number].queue_position
+            found.append(Looked(position, position, message, position < self._delivered_before))
+        return found
+
+    def _look_at_fresh(self, place: i64, most: i64) -> list[Looked]:
+        first: i64 = self.end - len(self._fresh)
+        found: list[Looked] = []
+        position = max(place, first)
+        while position < self.end and len(found) < most:
+            found.append(Looked(position, position, self._fresh[position - first], False))
+            position += 1
+        return found
+
     def _read_head(self) -> None:
         paged = self.index.paged.first(READ_AT_ONCE_MESSAGES, READ_AT_ONCE_BYTES)
         messages = self._storage.page_in(self.index, paged)
@@ -210,3 +254,7 @@ class Backlog(Pageable):
         self.resident_bytes = 0
         self._budget.remove(self)
         return dropped
+
+
+def _position(entry: tuple[int, Message]) -> int:
+    return entry[0]

@@ -8,8 +8,10 @@ from mypy_extensions import i64
 
 from amqpd.broker.consumer import Consumer
 from amqpd.broker.dead_letter import EXPIRED, MAXLEN, REJECTED
+from amqpd.broker.deaths import DISABLED
 from amqpd.broker.queues.backlog import Backlog
 from amqpd.broker.queues.expiry import Expiry
+from amqpd.broker.queues.looked import Looked
 from amqpd.broker.queues.priority import PriorityBacklog
 from amqpd.broker.queues.queue import (
     BEHIND,
@@ -44,6 +46,8 @@ class ClassicQueue(Queue):
     def __init__(self, name: str, durable: bool, arguments: Table, host: QueueHost, queue_id: i64) -> None:
         super().__init__(name, durable, arguments, host, queue_id)
         self._backlog = self._make_backlog()
+        self._dropped = host.deaths.of(self.queue_type, DISABLED)
+        """How many have died that go nowhere, by reason: here and in the others of its type."""
         self._limited = False
         """Whether it may be full."""
         self._is_plain = False
@@ -79,6 +83,12 @@ class ClassicQueue(Queue):
 
     def delivered(self) -> int:
         return self._backlog.delivered()
+
+    def look(self, place: i64, most: i64, body_max: i64) -> list[Looked]:
+        found = self._backlog.look(place, most, body_max)
+        for looked in found:
+            looked.expires_ms = self.expiry.deadline_ms(looked.message)
+        return found
 
     # Rules
 
@@ -283,6 +293,8 @@ class ClassicQueue(Queue):
     def _bury(self, message: Message, reason: str) -> None:
         if self.rules.dead_letter_exchange is not None:
             self._host.dead_letter(self, message, reason)
+        else:
+            self._dropped[reason] += 1
 
     def _drop_first(self, reason: str) -> i64:
         """The first message dies; the size of its body. Raises CannotRead."""

@@ -8,6 +8,7 @@ from typing import final
 from mypy_extensions import i64
 
 from amqpd.broker.queues.backlog import Backlog
+from amqpd.broker.queues.looked import FIRST_PLACE, Looked
 from amqpd.errors import ResourceError
 from amqpd.message import Message
 from amqpd.store.budget import MESSAGE_OVERHEAD_BYTES
@@ -31,6 +32,8 @@ class CountedBacklog(Backlog):
         """Of the message that was taken last."""
         self._front: deque[tuple[int, Message]] = deque()
         """What came back and stands before everything else, in the order in which it came."""
+        self._front_left: i64 = 0
+        """How many messages have left the front."""
 
     def pass_by(self, message: Message, no_ack: bool) -> i64:
         """A message goes to a consumer at once, as nothing stands before it; its position."""
@@ -79,6 +82,7 @@ class CountedBacklog(Backlog):
         """Take the first message; `position`, `redelivered` and `number` tell about it. Raises CannotRead."""
         if self._front:
             position, message = self._front.popleft()
+            self._front_left += 1
             self.position = position
             self.redelivered = True
             self.count -= 1
@@ -95,6 +99,30 @@ class CountedBacklog(Backlog):
     def first(self) -> Message:
         """Look at the first message, of which there must be one. Raises CannotRead."""
         return self._front[0][1] if self._front else super().first()
+
+    def look(self, place: i64, most: i64, body_max: i64) -> list[Looked]:
+        """What stands at a place or behind it, and stays there: see Queue.look. Raises CannotRead.
+
+        At the front, places are the numbers of those that came there, from FIRST_PLACE on.
+        """
+        found = self._look_at_front(place, most) if place < 0 else []
+        if not found:
+            found = super().look(max(place, 0), most, body_max)
+        for looked in found:
+            number: i64 = self.index.counts.get(looked.position, 1 if looked.redelivered else 0)
+            looked.delivery_count = number
+            looked.redelivered = number > 0
+        return found
+
+    def _look_at_front(self, place: i64, most: i64) -> list[Looked]:
+        front = self._front
+        at: i64 = max(place - FIRST_PLACE - self._front_left, 0)
+        found: list[Looked] = []
+        while at < len(front) and len(found) < most:
+            position, message = front[at]
+            found.append(Looked(FIRST_PLACE + self._front_left + at, position, message, True))
+            at += 1
+        return found
 
     def note_delivery(self, message: Message, position: i64) -> None:
         """The message that was taken last is in a client's hands."""
@@ -128,6 +156,7 @@ class CountedBacklog(Backlog):
 
     def _clear(self) -> list[tuple[int, Message]]:
         dropped = list(self._front)
+        self._front_left += len(dropped)
         self._front.clear()
         return dropped + super()._clear()
 

@@ -7,8 +7,10 @@ from typing import Final, final
 from mypy_extensions import i64
 
 from amqpd.broker.dead_letter import DELIVERY_LIMIT, EXPIRED, REJECTED
+from amqpd.broker.deaths import CONFIRMED
 from amqpd.broker.queues.counted import CountedBacklog, own_copy
 from amqpd.broker.queues.queue import REFUSED, TAKEN, Queue, QueueHost
+from amqpd.broker.queues.rules import AT_LEAST_ONCE
 from amqpd.clock import Timer
 from amqpd.message import Message
 from amqpd.store.api import CannotRead
@@ -47,6 +49,7 @@ class LetterBox:
         self._queue = queue
         self._host = host
         self._timers = host.timers
+        self._deaths = host.deaths.of(queue.queue_type, AT_LEAST_ONCE)
         self._waiting = CountedBacklog(index, host.storage)
         self._under_way: dict[int, Letter] = {}
         self._under_way_bytes: i64 = 0
@@ -73,6 +76,7 @@ class LetterBox:
 
     def add(self, message: Message, reason: str) -> None:
         """A message has died."""
+        self._deaths[reason] += 1
         self._waiting.append_counted(own_copy(message), REASONS.index(reason))
         self._offer_waiting()
 
@@ -136,6 +140,7 @@ class LetterBox:
         if outcome == REFUSED:
             letter.refused_s = self._timers.clock.monotonic_s()
         elif outcome == TAKEN:
+            self._deaths[CONFIRMED] += 1
             del self._under_way[position]
             self._under_way_bytes -= letter.message.body_size
             self._waiting.forget(letter.message, position)

@@ -7,6 +7,7 @@ from typing import Final, final
 from mypy_extensions import i64
 
 from amqpd.broker.queues.backlog import Backlog
+from amqpd.broker.queues.looked import Looked
 from amqpd.message import Message
 from amqpd.store.queue_index import QueueIndex
 from amqpd.store.storage import Storage
@@ -97,6 +98,24 @@ class PriorityBacklog(Backlog):
     def first(self) -> Message:
         """Look at the first message, of which there must be one. Raises CannotRead."""
         return self._levels[self._first_level()].first()
+
+    def look(self, place: i64, most: i64, body_max: i64) -> list[Looked]:
+        """What stands at a place or behind it, and stays there: see Queue.look. Raises CannotRead.
+
+        A place is the position among its equals, and above it how far the priority is below the highest.
+        """
+        start: i64 = max(place, 0)
+        below: i64 = start >> LEVEL_BITS
+        start &= POSITION_MASK
+        while below <= self._highest:
+            found = self._levels[self._highest - below].look(start, most, body_max)
+            if found:
+                for looked in found:
+                    looked.place |= below << LEVEL_BITS
+                return found
+            below += 1
+            start = 0
+        return []
 
     def _first_level(self) -> i64:
         while not self._levels[self._top].count:

@@ -8,6 +8,8 @@ from mypy_extensions import i64, mypyc_attr
 
 from amqpd.broker.binding import Destination
 from amqpd.broker.consumer import Consumer, ConsumerRing, count_deliveries
+from amqpd.broker.deaths import Deaths
+from amqpd.broker.queues.looked import Looked
 from amqpd.broker.queues.rules import CLASSIC, PolicyDefinition, QueueRules, queue_rules
 from amqpd.broker.unacked import Delivery
 from amqpd.clock import Timer, Timers
@@ -68,6 +70,7 @@ class QueueHost:
         self.name = name
         self.storage = storage
         self.timers = timers
+        self.deaths = Deaths()
 
     def dead_letter(self, queue: Queue, message: Message, reason: str) -> bool:
         """Send what died in a queue to the queue's dead letter exchange; False if no queue took it."""
@@ -189,6 +192,17 @@ class Queue(Destination):
         It counts as unacknowledged until it is settled. Raises ResourceError (506) if it can't be read.
         """
         raise NotImplementedError
+
+    def look(self, place: i64, most: i64, body_max: i64) -> list[Looked]:
+        """What would be delivered next, from a place on, and stays as it is: one message at least, if there is one.
+
+        Of bodies that have to be read from disk there may be no more than `body_max` bytes. Raises CannotRead.
+        """
+        raise NotImplementedError
+
+    def look_in_hands(self, message: Message, position: i64, body_max: i64) -> Looked | None:
+        """A delivery that is not settled, as its client has it; None if that can't be told any more. Raises CannotRead."""
+        return Looked(position, position, message, None)
 
     def settle(self, message: Message, position: i64) -> None:
         """A delivery was acknowledged."""

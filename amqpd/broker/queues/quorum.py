@@ -12,6 +12,7 @@ from amqpd.broker.queues.backlog import Backlog
 from amqpd.broker.queues.classic import ClassicQueue
 from amqpd.broker.queues.counted import CountedBacklog, own_copy
 from amqpd.broker.queues.letter_box import LetterBox
+from amqpd.broker.queues.looked import Looked
 from amqpd.broker.queues.queue import (
     BEHIND,
     LOGGED,
@@ -266,6 +267,23 @@ class QuorumQueue(ClassicQueue):
         """Neither the log nor the queue need keep a message any more."""
         if not self.deleted:
             self._counted.forget(self._original(message, position), position)
+
+    def look(self, place: i64, most: i64, body_max: i64) -> list[Looked]:
+        """What would be delivered next, with its delivery counts: see Queue.look. Raises CannotRead."""
+        found = super().look(place, most, body_max)
+        for looked in found:
+            if looked.redelivered:
+                header = with_delivery_count(looked.message.header, looked.delivery_count)
+                looked.message = looked.message.with_header(header)
+        return found
+
+    def look_in_hands(self, message: Message, position: i64, body_max: i64) -> Looked | None:
+        """A delivery as its client has it."""
+        looked = Looked(position, position, message, None)
+        looked.arrived_ms = self._originals.get(position, message).arrived_ms
+        looked.delivery_count = self._counted.number_on_return(position) - 1
+        looked.redelivered = looked.delivery_count > 0
+        return looked
 
     # Messages come back
 

@@ -8,11 +8,12 @@ from typing import Final, final
 from mypy_extensions import i64
 
 from amqpd.broker.consumer import Consumer
+from amqpd.broker.queues.looked import Looked
 from amqpd.broker.queues.queue import LOGGED, REFUSED, TAKEN, Queue, QueueHost
 from amqpd.broker.queues.rules import STREAM, PolicyDefinition, age_ms
 from amqpd.broker.queues.stream_filter import filter_of
 from amqpd.broker.queues.stream_log import StreamLog, entry_bytes
-from amqpd.broker.queues.stream_reader import StreamReader
+from amqpd.broker.queues.stream_reader import OFFSET_HEADER, StreamReader
 from amqpd.broker.queues.stream_retention import Retention
 from amqpd.broker.unacked import Delivery
 from amqpd.clock import Timer
@@ -22,6 +23,7 @@ from amqpd.store.api import CannotRead, Waiter
 from amqpd.store.journal import Journal
 from amqpd.store.queue_index import QueueIndex
 from amqpd.wire.fields import Field, Table
+from amqpd.wire.properties import with_header
 
 OFFSET: Final = "x-stream-offset"
 
@@ -81,6 +83,19 @@ class StreamQueue(Queue):
 
     def delivered(self) -> int:
         return 0
+
+    def look(self, place: i64, most: i64, body_max: i64) -> list[Looked]:
+        found = self._log.look(place, most, body_max)
+        for looked in found:
+            header = with_header(looked.message.header, OFFSET_HEADER, looked.position)
+            looked.message = looked.message.with_header(header)
+        return found
+
+    def look_in_hands(self, message: Message, position: i64, body_max: i64) -> Looked | None:
+        for looked in self.look(position, 1, body_max):
+            if looked.position == position:
+                return looked
+        return None
 
     def drop(self) -> None:
         super().drop()

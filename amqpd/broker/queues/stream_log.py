@@ -8,7 +8,9 @@ from typing import Final, final
 from librt.strings import read_i64_le
 from mypy_extensions import i64
 
+from amqpd.broker.queues.looked import Looked
 from amqpd.message import Message
+from amqpd.store.beginnings import beginnings
 from amqpd.store.budget import MESSAGE_OVERHEAD_BYTES, PAGED_AT_ONCE_BYTES, Pageable
 from amqpd.store.queue_index import QueueIndex
 from amqpd.store.records import HOLDER_BYTES, MESSAGE_HEAD_BYTES, content_bytes
@@ -16,6 +18,7 @@ from amqpd.store.storage import Record, Storage
 
 PAGED_AT_ONCE_MESSAGES: Final = 4096
 DROPPED_AT_ONCE_MESSAGES: Final = 4096
+LOOKED_AT_ONCE_BYTES: Final = 262144
 
 ARRIVED_MS_AT: Final = 16
 """Where in a message record the time is at which the message arrived."""
@@ -135,6 +138,23 @@ class StreamLog(Pageable):
         """What is paged from this offset on, one message at least if there is one. Raises CannotRead."""
         paged = self.index.paged.starting_at(offset, messages_max, bytes_max)
         return self._storage.records(self.index, paged)
+
+    def look(self, offset: i64, most: i64, body_max: i64) -> list[Looked]:
+        """What is committed at this offset and behind it: see Queue.look. Raises CannotRead."""
+        start: i64 = max(offset, self.first())
+        found: list[Looked] = []
+        if start < self._recent_start:
+            paged = self.index.paged.starting_at(start, most, LOOKED_AT_ONCE_BYTES)
+            for number, message in enumerate(beginnings(self._storage, self.index, paged, body_max)):
+                position = paged[number].queue_position
+                found.append(Looked(position, position, message, False))
+            if found:
+                return found
+            start = self._recent_start
+        while start < self.committed and len(found) < most:
+            found.append(Looked(start, start, self.recent(start), False))
+            start += 1
+        return found
 
     def recent_start(self) -> i64:
         """The offset of the first message that is in memory, or of the next if there is none."""

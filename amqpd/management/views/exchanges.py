@@ -5,7 +5,7 @@ from __future__ import annotations
 from pamqp import commands
 
 from amqpd.broker.exchange import Exchange
-from amqpd.broker.vhost import PREDECLARED
+from amqpd.broker.vhost_state import PREDECLARED
 from amqpd.management import access
 from amqpd.management.answers import Missing, vhost_not_found
 from amqpd.management.arguments import table_of_json
