@@ -1,0 +1,121 @@
+// The HTTP API. Every function raises ApiError with the API's own words.
+
+import * as session from "./session.js";
+
+/** An answer that is no success. `message` is for people; status 0 means that there was no answer. */
+export class ApiError extends Error {
+  constructor(status, error, reason) {
+    super(explained(status, error, reason));
+    this.status = status;
+    this.error = error;
+    this.reason = reason;
+  }
+}
+
+function explained(status, error, reason) {
+  const text = typeof reason === "string" ? reason : reason === undefined ? "" : JSON.stringify(reason);
+  if (status === 0) return text;
+  if (status === 404 && text === "Not Found") return "Not found: it does not exist (any more).";
+  return text || error || `The broker answered ${status}.`;
+}
+
+/** A path below /api of its parts, each escaped: path("queues", "/", "a b") is "/queues/%2F/a%20b". */
+export function path(...parts) {
+  return parts.map((part) => `/${encodeURIComponent(part)}`).join("");
+}
+
+/** The name of an exchange as paths have it: the default one has none of its own. */
+export function exchangeName(name) {
+  return name === "" ? "amq.default" : name;
+}
+
+/** GET: the JSON. query is an object; what is null or undefined in it is left out. */
+export function get(where, query = {}, {signal} = {}) {
+  return request("GET", where, {query, signal});
+}
+
+/** PUT a value as JSON. */
+export function put(where, body = {}) {
+  return request("PUT", where, {body});
+}
+
+/** POST a value as JSON; the JSON of the answer, or null. */
+export function post(where, body = {}, {signal} = {}) {
+  return request("POST", where, {body, signal});
+}
+
+/** DELETE. */
+export function remove(where, {query = {}, headers = {}} = {}) {
+  return request("DELETE", where, {query, headers});
+}
+
+/** Any request: the JSON of its answer, or null if that has none. */
+export async function request(method, where, {query = {}, body, headers = {}, signal, authorization} = {}) {
+  const url = new URL(`api${where}`, document.baseURI);
+  for (const [name, value] of Object.entries(query)) {
+    if (value !== null && value !== undefined) url.searchParams.set(name, value);
+  }
+  let answer;
+  try {
+    answer = await fetch(url, {
+      method,
+      signal,
+      credentials: "omit",
+      cache: "no-store",
+      headers: {
+        ...(body === undefined ? {} : {"content-type": "application/json"}),
+        authorization: authorization ?? session.authorization() ?? "",
+        ...headers,
+      },
+      body: body === undefined ? undefined : JSON.stringify(body),
+    });
+  } catch (error) {
+    if (signal?.aborted) throw error;
+    throw new ApiError(0, "", error instanceof TypeError ? "The broker does not answer." : error.message);
+  }
+  const text = await answer.text();
+  if (answer.ok) return text === "" ? null : JSON.parse(text);
+  throw failure(answer.status, text, authorization === undefined);
+}
+
+function failure(status, text, isOfSession) {
+  let told = {};
+  try {
+    told = JSON.parse(text);
+  } catch {
+    told = {reason: text};
+  }
+  // "not_authorised" is a user who may not do this; "not_authorized", or nothing, is nobody at all.
+  const isNobody = status === 401 && told.error !== "not_authorised";
+  if (isNobody && isOfSession && session.authorization() !== null) session.logOut("The broker does not know this user and password any more.");
+  return new ApiError(status, told.error ?? "", isNobody && !told.reason ? "Login failed" : told.reason);
+}
+
+/** Log in: raises ApiError if the broker does not let this user in. */
+export async function logIn(name, password) {
+  await enter(session.basic(name, password));
+}
+
+/** Log in with what is kept already, if anything is: whether it was. */
+export async function resume() {
+  const kept = session.authorization();
+  if (kept === null) return false;
+  await enter(kept.slice("Basic ".length));
+  return true;
+}
+
+/** Ask which virtual hosts there are now: call it after one was made or deleted. */
+export async function refreshVhosts() {
+  const vhosts = await get("/vhosts", NAMES_ONLY);
+  session.vhostsChanged(vhosts.map((vhost) => vhost.name));
+}
+
+const NAMES_ONLY = {columns: "name", disable_stats: true};
+
+async function enter(credentials) {
+  const authorization = `Basic ${credentials}`;
+  const who = await request("GET", "/whoami", {authorization});
+  const vhosts = await request("GET", "/vhosts", {authorization, query: NAMES_ONLY});
+  session.keep(credentials);
+  session.loggedIn(who, vhosts.map((vhost) => vhost.name));
+}
