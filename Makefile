@@ -1,11 +1,12 @@
 # make run     a broker on port 5672
-# make test    everything that must pass: lint, types, unit, compiled, interop, and a few rounds of crash
+# make test    everything that must pass: lint, types, unit, compiled, interop, browser, and a few rounds of crash
+# make browser the web page in a headless Chromium; make pictures those of the documents
 # make crash   the broker killed under load, ROUNDS=20 times
 # Needs Python 3.11 or newer (with venv) and make; a C compiler makes the broker fast.
 
 PYTHON ?= python3
-SOURCES := $(shell find amqpd -name '*.py') pyproject.toml setup.py
-INTEROP := $(wildcard interop/requirements.txt)
+SOURCES := $(shell find amqpd -name '*.py') $(shell find amqpd/management/page -type f) pyproject.toml setup.py
+REQUIREMENTS := $(wildcard interop/requirements.txt browser/requirements.txt)
 
 # .venv           the broker as `pip install .` makes it: compiled if possible
 # .venv-dev       this checkout, interpreted, with all tools
@@ -15,12 +16,12 @@ COMPILED := .venv-compiled/bin
 
 ROUNDS ?= 20
 
-.PHONY: run test lint format types unit compiled interop crash bench clean
+.PHONY: run test lint format types unit compiled interop browser pictures crash bench clean
 
 run: .venv/installed
 	.venv/bin/amqpd --port 5672 --data-dir data
 
-test: lint types unit compiled interop
+test: lint types unit compiled interop browser
 	$(MAKE) crash ROUNDS=5
 
 lint: .venv-dev/installed
@@ -51,6 +52,13 @@ interop: .venv-compiled/installed
 	if [ -x interop/setup.sh ]; then interop/setup.sh; fi
 	$(COMPILED)/python -m pytest interop
 
+# The web page of the installed broker, in Debian's Chromium; see browser/README.md.
+browser: .venv-compiled/installed
+	$(COMPILED)/python -m pytest browser
+
+pictures: .venv-compiled/installed
+	PICTURES=1 $(COMPILED)/python -m pytest browser -k test_pictures_of
+
 # The example of a configuration file, which a test compares with what the settings say.
 conf/amqpd.conf: amqpd/config/settings.py amqpd/config/example.py
 	$(DEV)/python -m amqpd.config.example > $@
@@ -70,17 +78,17 @@ bench: .venv/installed
 	.venv/bin/amqpd --version
 	touch $@
 
-.venv-dev/installed: pyproject.toml setup.py $(INTEROP)
+.venv-dev/installed: pyproject.toml setup.py $(REQUIREMENTS)
 	$(PYTHON) -m venv .venv-dev
 	AMQPD_BUILD=interpreted $(DEV)/python -m pip install --quiet --disable-pip-version-check \
-	-e '.[test]' $(INTEROP:%=-r %)
+	-e '.[test]' $(REQUIREMENTS:%=-r %)
 	touch $@
 
-.venv-compiled/installed: $(SOURCES) $(INTEROP)
+.venv-compiled/installed: $(SOURCES) $(REQUIREMENTS)
 	$(PYTHON) -m venv .venv-compiled
 	rm -rf build
 	AMQPD_BUILD=compiled $(COMPILED)/python -m pip install --quiet --disable-pip-version-check \
-	'.[test]' $(INTEROP:%=-r %)
+	'.[test]' $(REQUIREMENTS:%=-r %)
 	rm -rf build
 	touch $@
 
