@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -65,10 +66,14 @@ class Server(Protocol):
 
 
 class Amqpd:
-    """An amqpd process on a free port that keeps its durable data, and its output, in a directory."""
+    """An amqpd process on a free port that keeps its durable data, and its output, in a directory.
 
-    def __init__(self, directory: Path) -> None:
-        self.broker = Broker(port=_free_port())
+    `variables` are set for it besides.
+    """
+
+    def __init__(self, directory: Path, variables: Mapping[str, str] | None = None) -> None:
+        self.broker = Broker(port=free_port())
+        self._variables = dict(variables or {})
         self._directory = directory
         self._output_path = directory / "amqpd.log"
         self._process: subprocess.Popen[bytes] | None = None
@@ -81,9 +86,10 @@ class Amqpd:
         assert self._process is None, "amqpd runs already"
         command = [sys.executable, "-m", "amqpd", "--host", self.broker.host, "--port", str(self.broker.port)]
         command += ["--data-dir", str(self._directory / "data")]
+        variables = {**environment(), **self._variables}
         with self._output_path.open("ab") as output:
             self._process = subprocess.Popen(
-                command, cwd=self._directory, env=_environment(), stdout=output, stderr=subprocess.STDOUT
+                command, cwd=self._directory, env=variables, stdout=output, stderr=subprocess.STDOUT
             )
         try:
             self._wait_until_accepting(self._process)
@@ -160,15 +166,16 @@ def _run_command_in(variable: str) -> None:
     assert done.returncode == 0, f"the command in {variable} ended with {done.returncode}"
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port that nobody listens on."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
         return port
 
 
-def _environment() -> dict[str, str]:
-    """An installed amqpd is what users run; only without one is it run from the checkout."""
+def environment() -> dict[str, str]:
+    """Variables for a process that runs amqpd: the installed one, as users do, or without one the checkout."""
     try:
         importlib.metadata.distribution("amqpd")
     except importlib.metadata.PackageNotFoundError:

@@ -10,6 +10,7 @@ import pytest
 from pika.adapters.blocking_connection import BlockingChannel
 
 from interop.broker import KILL_RESTART, RESTART, Amqpd, Broker, OutsideBroker, Server
+from interop.management import Management, managed, until
 from interop.names import Names
 
 TEST_LIMIT_S = 40.0
@@ -36,6 +37,24 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 def broker(server: Server) -> Broker:
     """Where that broker listens."""
     return server.broker
+
+
+@pytest.fixture(scope="session")
+def management(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Management]:
+    """The API at MANAGEMENT_URL, or that of an amqpd started for this session."""
+    url, amqp_url = os.environ.get("MANAGEMENT_URL"), os.environ.get("AMQP_URL")
+    if url and amqp_url:
+        yield Management(Broker.from_url(amqp_url), url)
+        return
+    if amqp_url:
+        pytest.skip("AMQP_URL is set without MANAGEMENT_URL")
+    amqpd, management = managed(tmp_path_factory.mktemp("management"))
+    amqpd.start()
+    try:
+        until(management.is_there, bool)
+        yield management
+    finally:
+        amqpd.close()
 
 
 @pytest.fixture

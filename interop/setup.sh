@@ -1,8 +1,11 @@
 #!/bin/sh
-# Install the clients that pip does not: amqp-tools, Go with streadway/amqp (Debian), amqplib (npm).
+# Install the clients that pip does not: amqp-tools, Go with streadway/amqp, rabbitmqadmin (Debian), amqplib (npm).
 # Safe to run again: what is there already is left alone.
 set -eu
 cd "$(dirname "$0")"
+
+as_root=
+[ "$(id -u)" = 0 ] || as_root=sudo
 
 missing=
 for package in amqp-tools golang-go golang-github-streadway-amqp-dev; do
@@ -12,8 +15,6 @@ for package in amqp-tools golang-go golang-github-streadway-amqp-dev; do
   esac
 done
 if [ -n "$missing" ]; then
-  as_root=
-  [ "$(id -u)" = 0 ] || as_root=sudo
   $as_root apt-get update
   # shellcheck disable=SC2086  # one word per package
   $as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends $missing
@@ -23,4 +24,20 @@ fi
 if [ ! node/node_modules/.package-lock.json -nt node/package-lock.json ]; then
   command -v npm >/dev/null || { echo 'npm is missing: install Node 18 or newer' >&2; exit 1; }
   npm ci --prefix node --no-audit --no-fund
+fi
+
+# RabbitMQ's rabbitmqadmin is a Python script in its management plugin: the only thing taken out of Debian's package,
+# which is not installed.
+if [ ! -s rabbitmq/rabbitmqadmin ]; then
+  mkdir -p rabbitmq
+  package=$(mktemp -d)
+  trap 'rm -rf "$package"' EXIT
+  chmod 755 "$package"
+  (
+    cd "$package"
+    apt-get download rabbitmq-server || { $as_root apt-get update && apt-get download rabbitmq-server; }
+  )
+  dpkg-deb --fsys-tarfile "$package"/*.deb \
+  | tar --extract --to-stdout --wildcards '*/www/cli/rabbitmqadmin' >"$package"/rabbitmqadmin
+  mv "$package"/rabbitmqadmin rabbitmq/rabbitmqadmin
 fi

