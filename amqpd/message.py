@@ -129,6 +129,10 @@ class Message:
         """A new message with the same body that is not kept over a restart and does not expire by itself."""
         return self._remade(address, header, 0)
 
+    def readdressed(self, address: bytes) -> Message:
+        """A new message with the same content, for another exchange or routing key."""
+        return self._remade(address, self.header, self.flags)
+
     def _remade(self, address: bytes, header: bytes, flags: i64) -> Message:
         """The same body under another address and header; what was framed stays so."""
         if self.pieces is not None:

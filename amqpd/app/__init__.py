@@ -2,6 +2,6 @@
 
 from amqpd.app.beginning import StartError, make_broker
 from amqpd.app.running import choose_event_loop, run
-from amqpd.app.services import managing, serving
+from amqpd.app.services import managing, measuring, serving
 
-__all__ = ["StartError", "choose_event_loop", "make_broker", "managing", "run", "serving"]
+__all__ = ["StartError", "choose_event_loop", "make_broker", "managing", "measuring", "run", "serving"]

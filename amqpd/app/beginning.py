@@ -99,3 +99,23 @@ def load(settings: Settings, broker: Broker, users: Users) -> None:
         raise StartError(f"cannot load definitions from {path}: {invalid.text}") from None
     except OSError as error:
         raise StartError(f"cannot load definitions from {path}: {error.strerror or error}") from None
+
+
+def begin_again(settings: Settings, broker: Broker, users: Users) -> None:
+    """Forget everything, and begin as with a new data directory. Raises StartError for bad definitions."""
+    for vhost in list(broker.vhosts):
+        users.forget_vhost(vhost)
+        broker.delete_vhost(vhost)
+    for user in users.names():
+        users.delete(user)
+    for parameter in list(broker.global_parameters):
+        broker.delete_global_parameter(parameter)
+    if settings.load_definitions != NOTHING:
+        load(settings, broker, users)
+        return
+    broker.add_vhost(settings.default_vhost)
+    first = first_users(settings)
+    for user in first.names():
+        found = first.get(user)
+        assert found is not None
+        users.add(found)

@@ -2,42 +2,40 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import os
 import signal
 import sys
 import time
 from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING
 
 import anyio
 
 from amqpd import __version__
 from amqpd.app.beginning import StartError, first_users
-from amqpd.app.services import managing, serving
-from amqpd.app.values import resources_of
+from amqpd.app.log import LoggedEvents, begin_log, has_log_files, reload_log
+from amqpd.app.node import Program, RunningNode
+from amqpd.app.services import managing, measuring, serving
+from amqpd.app.supervisor import Supervisor
 from amqpd.build import build
 from amqpd.config.configuration import Configuration
-from amqpd.config.logs import FieldLogger, change_level, start_logging
 from amqpd.config.reload import Reloaded, Reloading, Reread
-from amqpd.events import Events
+from amqpd.config.settings import Settings
+from amqpd.logs.log import change_level, rotate
+from amqpd.logs.logger import FieldLogger
 from amqpd.server.arrival import written_address
 from amqpd.server.clock import MachineClock
 from amqpd.server.listeners import Server
 
+if TYPE_CHECKING:
+    from amqpd.http.service import HttpService
+
 EXIT_OK = 0
 EXIT_INTERRUPTED = 130
 GC_THRESHOLD = 50_000
-
-
-class LoggedEvents(Events):
-    """Writes what happens in the core to the log."""
-
-    def __init__(self, log: FieldLogger) -> None:
-        self._write = {"debug": log.debug, "info": log.info, "warning": log.warning, "error": log.error}
-
-    def tell(self, level: str, sentence: str, fields: dict[str, object]) -> None:
-        """Write one line."""
-        self._write[level](sentence, fields=fields)
+READY = "clients can connect"
 
 
 def run(configuration: Configuration, reread: Reread) -> int:
@@ -46,7 +44,7 @@ def run(configuration: Configuration, reread: Reread) -> int:
     If there is a configuration file, SIGHUP reads everything again.
     """
     settings = configuration.settings
-    log = start_logging(settings.log_level)
+    log = begin_log(settings)
     use_uvloop = choose_event_loop(settings.event_loop)
     # Messages are not garbage: let the collector look seldom, and never at what start-up made.
     gc.set_threshold(GC_THRESHOLD, 50, 100)
@@ -70,14 +68,25 @@ def choose_event_loop(wanted: str) -> bool:
 async def _run(configuration: Configuration, reread: Reread, log: FieldLogger, use_uvloop: bool) -> None:
     settings = configuration.settings
     users = first_users(settings)
+    supervisor = Supervisor(settings.ready_fd, os.environ)
     tell_of(configuration, log)
     # Without a file there is nothing to read again, and SIGHUP ends the process, as when a terminal is closed.
-    has_files = bool(configuration.files) or settings.ssl_certfile is not None
+    has_files = bool(configuration.files) or has_log_files(settings)
+    has_files = has_files or any(
+        (settings.ssl_certfile, settings.management_ssl_certfile, settings.prometheus_ssl_certfile)
+    )
     reload_signals = [signal.SIGHUP] if sys.platform != "win32" and has_files else []
     with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, *reload_signals) as signals:
+        program = Program(
+            stop=lambda: signal.raise_signal(signal.SIGTERM),
+            change_level=change_level,
+            rotate_logs=rotate,
+            config_files=tuple(map(str, configuration.files)),
+        )
         async with (
-            serving(settings, MachineClock(), LoggedEvents(log), users) as (server, addresses),
-            managing(settings, server, addresses) as management,
+            serving(settings, MachineClock(), LoggedEvents(), users, program) as node,
+            managing(settings, node) as management,
+            measuring(settings, node) as prometheus,
         ):
             gc.collect()
             gc.freeze()
@@ -85,31 +94,66 @@ async def _run(configuration: Configuration, reread: Reread, log: FieldLogger, u
                 "amqpd started",
                 fields={
                     "version": __version__,
-                    **listening_on(server, addresses),
-                    **({} if management is None else {"management": written_addresses(management.addresses)}),
+                    **listening_on(node.server),
+                    **({} if management is None else served_on("management", management)),
+                    **({} if prometheus is None else served_on("prometheus", prometheus)),
                     "build": build(),
                     "event_loop": "uvloop" if use_uvloop else "asyncio",
                     "start_ms": round(seconds_since_start() * 1000),
                 },
             )
-            resources = resources_of(settings, server.broker)
-            resources.start()
+            node.resources.start()
             reloaded: list[Reloaded] = [
-                lambda settings: change_level(settings.log_level),
-                lambda _settings: server.reload_certificates(),
+                reload_log,
+                node.reload_certificates,
             ]
             reloading = Reloading(settings, reread, log, reloaded)
-            signal_number = await anext(signals)
-            while signal_number in reload_signals:
-                reloading.reload()
+            async with anyio.create_task_group() as starting:
+                starting.start_soon(complete_start, node, plugins_of(settings), supervisor, log)
                 signal_number = await anext(signals)
-            resources.stop()
+                while signal_number in reload_signals:
+                    reload(reloading, supervisor)
+                    signal_number = await anext(signals)
+                starting.cancel_scope.cancel()
+            supervisor.stopping()
+            node.resources.stop()
             log.info("stopping", fields={"signal": signal.Signals(signal_number).name})
-            async with anyio.create_task_group() as tasks:
-                tasks.start_soon(_exit_on_second_signal, signals)
-                await server.stop()
-                tasks.cancel_scope.cancel()
+            # Until the very end: what is left may take its time to be written.
+            impatient = asyncio.get_running_loop().create_task(_exit_on_second_signal(signals))
+            await node.server.stop()
+    impatient.cancel()
     log.info("stopped")
+
+
+async def complete_start(
+    node: RunningNode, plugins: list[str], supervisor: Supervisor, log: FieldLogger
+) -> None:
+    """Say that the broker can be used, when everything answers that listens."""
+    for service in node.services:
+        if service.addresses or service.tls_addresses:
+            try:
+                await service.ready()
+            except Exception:
+                # The log has it.
+                return
+    # What programs wait for that start a RabbitMQ and read its log.
+    log.info(
+        f"Server startup complete; {len(plugins)} plugins started.", fields={"plugins": ", ".join(plugins)}
+    )
+    supervisor.ready(READY)
+
+
+def plugins_of(settings: Settings) -> list[str]:
+    """The plugins of RabbitMQ that do what this broker does beside AMQP."""
+    plugins = {"rabbitmq_management": settings.management, "rabbitmq_prometheus": settings.prometheus}
+    return [name for name, is_on in plugins.items() if is_on]
+
+
+def reload(reloading: Reloading, supervisor: Supervisor) -> None:
+    """Read the configuration again."""
+    supervisor.reloading()
+    reloading.reload()
+    supervisor.reloaded(READY)
 
 
 def tell_of(configuration: Configuration, log: FieldLogger) -> None:
@@ -127,11 +171,21 @@ def written_addresses(addresses: list[tuple[str, int]]) -> str:
     return ", ".join(map(written_address, addresses))
 
 
-def listening_on(server: Server, addresses: list[tuple[str, int]]) -> dict[str, object]:
+def served_on(name: str, service: HttpService) -> dict[str, object]:
+    """Where the management API is, or what else is served by HTTP, for the log."""
+    fields: dict[str, object] = {}
+    if service.addresses:
+        fields[name] = written_addresses(service.addresses)
+    if service.tls_addresses:
+        fields[f"{name}_tls"] = written_addresses(service.tls_addresses)
+    return fields
+
+
+def listening_on(server: Server) -> dict[str, object]:
     """Where the server listens, for the log."""
-    fields: dict[str, object] = {"listening": ", ".join(map(written_address, addresses))}
+    fields: dict[str, object] = {"listening": written_addresses(server.addresses)}
     if server.tls_addresses:
-        fields["listening_tls"] = ", ".join(map(written_address, server.tls_addresses))
+        fields["listening_tls"] = written_addresses(server.tls_addresses)
     if server.unix_paths:
         fields["listening_unix"] = ", ".join(map(str, server.unix_paths))
     return fields

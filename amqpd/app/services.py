@@ -2,30 +2,55 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import re
+import sys
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import anyio
 
 from amqpd.app.beginning import StartError, broker_of, data_directory, load
-from amqpd.app.values import by_port, limits_of, machine_of, parameters_of, tls_options_of, wanted_addresses
+from amqpd.app.node import Program, RunningNode
+from amqpd.app.values import (
+    by_port,
+    limits_of,
+    management_tls_options_of,
+    parameters_of,
+    prometheus_tls_options_of,
+    resources_of,
+    tls_options_of,
+    wanted_addresses,
+)
 from amqpd.auth.users import Users
 from amqpd.clock import Clock
 from amqpd.config.settings import NOTHING, Settings
 from amqpd.events import Events
 from amqpd.server.flusher import FlusherThread
 from amqpd.server.listeners import ListenError, Server
+from amqpd.server.tls import Tls, TlsError
+from amqpd.wire.patterns import InvalidPattern, compile_pcre
 
 if TYPE_CHECKING:
-    from amqpd.management.service import ManagementService
+    from starlette.types import ASGIApp
+
+    from amqpd.http.service import HttpService
+
+LOCAL_SOCKET = "management.sock"
+"""In the data directory: the management API for whoever may write there, without a password."""
+LOCAL_SOCKET_MODE = 0o600
+MANAGEMENT_SSL_PORT = 15671
+PROMETHEUS_SSL_PORT = 15691
+CLUSTER_NAME = "cluster_name"
 
 
 @asynccontextmanager
 async def serving(
-    settings: Settings, clock: Clock, events: Events, users: Users
-) -> AsyncIterator[tuple[Server, list[tuple[str, int]]]]:
-    """A server that listens as long as the block runs: it, and the addresses it took. Raises StartError."""
+    settings: Settings, clock: Clock, events: Events, users: Users, program: Program | None = None
+) -> AsyncIterator[RunningNode]:
+    """A node whose server listens as long as the block runs. Raises StartError."""
     default_vhost: str | None = settings.default_vhost
     if settings.load_definitions != NOTHING:
         # They say who and what there is, unless the data directory knows better (RabbitMQ 3.10).
@@ -42,10 +67,17 @@ async def serving(
             parameters_of(settings),
             settings.read_size_bytes,
             proxy_protocol=settings.proxy_protocol,
+            shutdown_timeout_s=float(settings.shutdown_timeout_s),
         )
         try:
             load(settings, broker, users)
-            yield server, await listening(server, settings)
+            if CLUSTER_NAME in broker.global_parameters:
+                # It has got another name than the settings say.
+                from amqpd.management.site import tell_cluster_name
+
+                tell_cluster_name(broker, server.parameters)
+            await listen(server, settings)
+            yield RunningNode(settings, server, resources_of(settings, broker), program or Program())
         finally:
             with anyio.CancelScope(shield=True):
                 await server.stop()
@@ -54,48 +86,133 @@ async def serving(
             broker.storage.close()
 
 
-async def listening(server: Server, settings: Settings) -> list[tuple[str, int]]:
-    """The addresses that the server listens on from now on, without those for TLS. Raises StartError."""
-    addresses: list[tuple[str, int]] = []
+async def listen(server: Server, settings: Settings) -> None:
+    """Let the server listen. Raises StartError."""
     ssl_addresses = settings.ssl_listeners.addresses or ()
     try:
         if ssl_addresses:
             server.use_tls(tls_options_of(settings))
         for hosts, port in wanted_addresses(settings):
-            addresses += await server.listen(hosts, port)
+            await server.listen(hosts, port)
         for hosts, port in by_port(ssl_addresses):
             await server.listen(hosts, port, over_tls=True)
         if settings.unix_socket is not None:
             await server.listen_unix(settings.unix_socket, settings.unix_socket_permissions)
     except ListenError as error:
         raise StartError(str(error)) from None
-    return addresses
 
 
 @asynccontextmanager
-async def managing(
-    settings: Settings, server: Server, addresses: list[tuple[str, int]]
-) -> AsyncIterator[ManagementService | None]:
-    """The management API as long as the block runs, if it is wanted. Raises StartError."""
-    if not settings.management:
+async def managing(settings: Settings, node: RunningNode) -> AsyncIterator[HttpService | None]:
+    """The management API as long as the block runs: where it is wanted, and beside a data directory. Raises StartError."""
+    if not settings.management and settings.in_memory:
         yield None
         return
-    from amqpd.management.service import ManagementService
-    from amqpd.management.site import Listening, Site
+    from amqpd.http.service import HttpService
 
-    listening = [Listening("amqp", host, port) for host, port in addresses]
-    listening += [Listening("amqp/ssl", host, port) for host, port in server.tls_addresses]
-    site = Site(server.broker, server.users, server.parameters, machine_of(settings), listening)
+    service = HttpService("the management API", node.server.broker.events, partial(load_management, node))
+    node.services.append(service)
+    if settings.management:
+        listen_for_management(service, settings)
+    if not settings.in_memory:
+        listen_locally(service, settings.data_dir / LOCAL_SOCKET, node.server.broker.events)
+    async with running(service):
+        yield service
+
+
+def listen_for_management(service: HttpService, settings: Settings) -> None:
+    """Listen for the management API over TCP. Raises StartError."""
+    if settings.management_tcp:
+        listen_for_http(service, settings.management_host, settings.management_port)
+    if settings.management_ssl_port is not None or settings.management_ssl_certfile is not None:
+        try:
+            tls = Tls(management_tls_options_of(settings))
+        except TlsError as error:
+            service.close()
+            raise StartError(str(error)) from None
+        port = MANAGEMENT_SSL_PORT if settings.management_ssl_port is None else settings.management_ssl_port
+        listen_for_http(service, settings.management_ssl_host, port, tls)
+
+
+@asynccontextmanager
+async def measuring(settings: Settings, node: RunningNode) -> AsyncIterator[HttpService | None]:
+    """The metrics as long as the block runs, if they are wanted. Raises StartError."""
+    if not settings.prometheus:
+        yield None
+        return
+    from amqpd.http.service import HttpService
+
     try:
-        service = ManagementService(site, settings.management_host, settings.management_port)
+        left_out = compile_pcre(settings.prometheus_left_out) if settings.prometheus_left_out else None
+    except InvalidPattern as invalid:
+        raise StartError(f"prometheus.filter_aggregated_queue_metrics_pattern: {invalid}") from None
+    service = HttpService(
+        "Prometheus",
+        node.server.broker.events,
+        partial(load_prometheus, settings, node, left_out),
+        suffix="/prometheus",
+    )
+    node.services.append(service)
+    if settings.prometheus_tcp:
+        listen_for_http(service, settings.prometheus_host, settings.prometheus_port)
+    if settings.prometheus_ssl_port is not None or settings.prometheus_ssl_certfile is not None:
+        try:
+            tls = Tls(prometheus_tls_options_of(settings))
+        except TlsError as error:
+            service.close()
+            raise StartError(str(error)) from None
+        port = PROMETHEUS_SSL_PORT if settings.prometheus_ssl_port is None else settings.prometheus_ssl_port
+        listen_for_http(service, settings.prometheus_ssl_host, port, tls)
+    async with running(service):
+        yield service
+
+
+def load_prometheus(
+    settings: Settings, node: RunningNode, left_out: re.Pattern[str] | None
+) -> Callable[[], ASGIApp]:
+    """Import what serves metrics; what makes it."""
+    from amqpd.prometheus.application import Application
+
+    path, is_per_object = settings.prometheus_path, settings.prometheus_per_object
+    return lambda: Application(node.site(), path, is_per_object, left_out)
+
+
+def listen_locally(service: HttpService, path: Path, events: Events) -> None:
+    """Listen on the UNIX socket of the data directory; a broker without it is none the worse."""
+    if sys.platform == "win32":
+        return
+    try:
+        service.listen_unix(path, LOCAL_SOCKET_MODE)
     except OSError as error:
-        hosts = ", ".join(settings.management_host)
+        fields: dict[str, object] = {"path": str(path), "reason": error.strerror or str(error)}
+        events.tell("warning", "amqpctl can't reach this broker by its data directory", fields)
+
+
+def load_management(node: RunningNode) -> Callable[[], ASGIApp]:
+    """Import the API; what makes it."""
+    from amqpd.management import views
+    from amqpd.management.application import Application
+
+    views.load()
+    return lambda: Application(node.site())
+
+
+def listen_for_http(service: HttpService, hosts: Sequence[str], port: int, tls: Tls | None = None) -> None:
+    """Let a service listen. Raises StartError."""
+    try:
+        service.listen(hosts, port, tls)
+    except OSError as error:
         raise StartError(
-            f"cannot listen on {hosts} port {settings.management_port}: {error.strerror or error}"
+            f"cannot listen on {', '.join(hosts)} port {port}: {error.strerror or error}"
         ) from None
+
+
+@asynccontextmanager
+async def running(service: HttpService) -> AsyncIterator[None]:
+    """Let a service serve as long as the block runs."""
     service.start()
     try:
-        yield service
+        yield
     finally:
         with anyio.CancelScope(shield=True):
             await service.stop()

@@ -6,6 +6,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from amqpd.app.log import log_places_of
 from amqpd.auth.certificate_names import CertificateLogin
 from amqpd.broker.broker import Broker
 from amqpd.broker.limits import NodeLimits
@@ -49,6 +50,7 @@ def parameters_of(settings: Settings) -> Parameters:
         max_message_size_bytes=settings.max_message_size_bytes,
         output_max_bytes=settings.output_max_bytes,
         consumer_timeout_ms=settings.consumer_timeout_ms,
+        default_queue_type="" if settings.default_queue_type == "classic" else settings.default_queue_type,
     )
 
 
@@ -73,23 +75,65 @@ def tls_options_of(settings: Settings) -> TlsOptions:
     )
 
 
-def machine_of(settings: Settings) -> Machine:
+def management_tls_options_of(settings: Settings) -> TlsOptions:
+    """The settings that the management API needs for TLS."""
+    return TlsOptions(
+        keys="management.ssl",
+        certfile=settings.management_ssl_certfile,
+        keyfile=settings.management_ssl_keyfile,
+        cacertfile=settings.management_ssl_cacertfile,
+        password=settings.management_ssl_password or "",
+        verify_peer=settings.management_ssl_verify == "verify_peer",
+        fail_if_no_peer_cert=settings.management_ssl_fail_if_no_peer_cert,
+        versions=settings.management_ssl_versions,
+        ciphers=settings.management_ssl_ciphers,
+        depth=settings.management_ssl_depth,
+        honor_cipher_order=settings.management_ssl_honor_cipher_order,
+        handshake_timeout_s=settings.ssl_handshake_timeout_ms / 1000,
+    )
+
+
+def prometheus_tls_options_of(settings: Settings) -> TlsOptions:
+    """The settings that the metrics need for TLS."""
+    return TlsOptions(
+        keys="prometheus.ssl",
+        certfile=settings.prometheus_ssl_certfile,
+        keyfile=settings.prometheus_ssl_keyfile,
+        cacertfile=settings.prometheus_ssl_cacertfile,
+        password=settings.prometheus_ssl_password or "",
+        verify_peer=settings.prometheus_ssl_verify == "verify_peer",
+        fail_if_no_peer_cert=settings.prometheus_ssl_fail_if_no_peer_cert,
+        versions=settings.prometheus_ssl_versions,
+        ciphers=settings.prometheus_ssl_ciphers,
+        depth=settings.prometheus_ssl_depth,
+        honor_cipher_order=settings.prometheus_ssl_honor_cipher_order,
+        handshake_timeout_s=settings.ssl_handshake_timeout_ms / 1000,
+    )
+
+
+def machine_of(settings: Settings, resources: Resources, config_files: tuple[str, ...]) -> Machine:
     """What the management API can tell of the machine."""
     from amqpd.management.site import Machine
 
-    memory_bytes = total_memory_bytes()
     return Machine(
         memory_used_bytes=resident_bytes,
-        memory_limit_bytes=min(settings.vm_memory_high_watermark.limit_bytes(memory_bytes), memory_bytes),
+        memory_limit=lambda: resources.memory_limit_bytes,
         disk_free_bytes=partial(free_bytes, Path("/") if settings.in_memory else settings.data_dir),
-        disk_free_limit_bytes=settings.disk_free_limit.limit_bytes(memory_bytes),
+        disk_free_limit=lambda: resources.disk_free_limit_bytes,
         data_dir="" if settings.in_memory else str(settings.data_dir),
+        config_files=config_files,
+        log_files=log_places_of(settings),
     )
+
+
+def memory_bytes_of(settings: Settings) -> int:
+    """The memory that fractions and multiples in settings are of."""
+    return settings.total_memory_bytes or total_memory_bytes()
 
 
 def resources_of(settings: Settings, broker: Broker) -> Resources:
     """What watches memory and, unless everything is in memory, the disk."""
-    memory_bytes = total_memory_bytes()
+    memory_bytes = memory_bytes_of(settings)
     return Resources(
         broker.alarms,
         broker.timers,

@@ -1,4 +1,7 @@
-"""The user whom a peer's certificate names, written exactly as RabbitMQ 3.10 writes it (rabbit_ssl, rabbit_cert_info)."""
+"""The user whom a peer's certificate names, written exactly as RabbitMQ 3.10 writes it (rabbit_ssl, rabbit_cert_info).
+
+And how long a certificate is valid.
+"""
 
 from __future__ import annotations
 
@@ -43,6 +46,8 @@ DECODED: Final = frozenset({*SHORT_NAMES, "2.5.4.41", "2.5.4.46"} - {"0.9.2342.1
 SEQUENCE: Final = 0x30
 OBJECT_IDENTIFIER: Final = 0x06
 OCTET_STRING: Final = 0x04
+UTC_TIME: Final = 0x17
+GENERALIZED_TIME: Final = 0x18
 VERSION: Final = 0xA0
 EXTENSIONS: Final = 0xA3
 ENCODINGS: Final[dict[int, str]] = {
@@ -164,21 +169,57 @@ def _values_of(subject: list[list[Attribute]], type: str) -> list[bytes]:
 
 def _fields_of(certificate: bytes) -> _Fields:
     """Subject and alternative names. Raises MalformedCertificate."""
-    whole = _elements(certificate, 1)[0]
-    signed = _elements(_elements(whole.content, 1)[0].content, 0)
-    if signed and signed[0].tag == VERSION:
-        del signed[0]
-    # serial number, signature, issuer, validity, subject, key
-    if len(signed) < 6:
-        raise MalformedCertificate("a certificate has six fields at least")
-    subject = [
-        [_attribute(each) for each in _elements(part.content, 0)] for part in _elements(signed[4].content, 0)
-    ]
+    signed = _signed(certificate)
+    subject = _parts_of(signed[4])
     names: list[tuple[int, bytes]] = []
     for element in signed[6:]:
         if element.tag == EXTENSIONS:
             names = _alternative_names(element)
     return _Fields(subject, names)
+
+
+def _signed(certificate: bytes) -> list[_Element]:
+    """What is signed: serial number, signature, issuer, validity, subject, key, and more. Raises MalformedCertificate."""
+    whole = _elements(certificate, 1)[0]
+    signed = _elements(_elements(whole.content, 1)[0].content, 0)
+    if signed and signed[0].tag == VERSION:
+        del signed[0]
+    if len(signed) < 6:
+        raise MalformedCertificate("a certificate has six fields at least")
+    return signed
+
+
+def validity_of(certificate: bytes) -> tuple[str, str]:
+    """When a certificate (DER) begins and ends to be valid, in UTC as `20260131235959`. Raises MalformedCertificate."""
+    times = _elements(_signed(certificate)[3].content, 2)
+    return _time_of(times[0]), _time_of(times[1])
+
+
+def names_of(certificate: bytes) -> tuple[str, str]:
+    """Whom a certificate (DER) is of, and who has issued it, as distinguished names. Raises MalformedCertificate."""
+    signed = _signed(certificate)
+    return _name_of(signed[4]), _name_of(signed[2])
+
+
+def _name_of(element: _Element) -> str:
+    return text_of(distinguished_name(_parts_of(element)))
+
+
+def _parts_of(element: _Element) -> list[list[Attribute]]:
+    parts: list[list[Attribute]] = []
+    for part in _elements(element.content, 0):
+        parts.append([_attribute(each) for each in _elements(part.content, 0)])
+    return parts
+
+
+def _time_of(element: _Element) -> str:
+    text = element.content.decode("ascii", "replace").removesuffix("Z")
+    if element.tag == UTC_TIME:
+        # RFC 5280, 4.1.2.5.1
+        text = ("19" if text[:2] >= "50" else "20") + text
+    if element.tag not in (UTC_TIME, GENERALIZED_TIME) or len(text) != 14 or not text.isdigit():
+        raise MalformedCertificate("a time is none")
+    return text
 
 
 def _attribute(element: _Element) -> Attribute:

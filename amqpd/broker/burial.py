@@ -13,7 +13,7 @@ from amqpd.broker.queues.queue import NOWHERE, REFUSED, TAKEN, Queue
 from amqpd.broker.router import Router
 from amqpd.clock import Clock
 from amqpd.errors import ResourceError
-from amqpd.events import Events
+from amqpd.events import QUEUE, Events
 from amqpd.message import Message
 
 REMEMBERED_QUEUES_MAX: Final = 1000
@@ -89,7 +89,8 @@ class Burial:
             return queue.publish_dead(message)
         except ResourceError as error:
             # Nobody is there to hear it but whoever reads the log.
-            self._events.tell("error", "dead letter lost", {"queue": queue.name, "error": error.explanation})
+            fields: dict[str, object] = {"queue": queue.name, "error": error.explanation}
+            self._events.tell("error", "dead letter lost", fields, QUEUE)
             return REFUSED
 
     def _tell_of_circle(self, queue: str) -> None:
@@ -98,7 +99,9 @@ class Burial:
             self._in_circles.clear()
         if queue not in self._in_circles:
             self._in_circles.add(queue)
-            self._events.tell("warning", "dead letters dropped: they went in a circle", {"queue": queue})
+            self._events.tell(
+                "warning", "dead letters dropped: they went in a circle", {"queue": queue}, QUEUE
+            )
 
     def offer(self, queue: Queue, message: Message, reason: str, time_s: i64, taken: dict[str, None]) -> i64:
         """Publish what died in a queue to those that have not taken it: see QueueHost.offer_dead_letter."""

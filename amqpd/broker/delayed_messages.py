@@ -127,7 +127,9 @@ class DelayedBacklog(Pageable):
         for number, message in enumerate(beginnings(self._storage, self.index, paged, body_max)):
             read[listed[number]] = message
         return [
-            Looked(position, position, read[position] if position in read else self._messages[position], False)
+            Looked(
+                position, position, read[position] if position in read else self._messages[position], False
+            )
             for position in positions
         ]
 

@@ -10,8 +10,12 @@ from amqpd.config.conf_files import configuration_files, neighbours, read_entrie
 from amqpd.config.conf_format import InvalidConfiguration
 from amqpd.config.environment import CONFIG, from_environment
 from amqpd.config.keys import read_keys
+from amqpd.config.plugins import KNOWN, enabled
+from amqpd.config.plugins import SETTINGS as SWITCHES
 from amqpd.config.rabbitmq_keys import WARNING, Group
-from amqpd.config.settings import InvalidSetting, Settings
+from amqpd.config.settings import HOSTS, InvalidSetting, Settings, default_data_dir
+
+DEFAULT_HOST = "default_host"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,12 +58,25 @@ def read_configuration(
     except InvalidSetting as invalid:
         raise InvalidConfiguration([str(invalid)]) from None
     from_files = FromFiles() if file is None else read_files(file, environment)
+    values = with_hosts(merged(below, from_files.values, *above))
+    plugins = plugins_of(environment, values)
+    for name in SWITCHES.keys() & set(plugins):
+        values.setdefault(SWITCHES[name], True)
     try:
-        settings = Settings(**merged(below, from_files.values, *above))
+        settings = Settings(**values)
     except InvalidSetting as invalid:
         raise InvalidConfiguration([str(invalid)]) from None
-    notices = (*from_files.notices, *_notices_of(environment))
+    notices = (*from_files.notices, *_notices_of(environment), *_notices_of_plugins(plugins))
     return Configuration(settings, from_files.files, notices)
+
+
+def plugins_of(environment: Mapping[str, str], values: Mapping[str, object]) -> list[str]:
+    """The plugins that are enabled: by the environment, by a file that it names, or by one in the data directory."""
+    if values.get("in_memory"):
+        return enabled(environment, None)
+    data_dir = values.get("data_dir") or default_data_dir()
+    assert isinstance(data_dir, Path)
+    return enabled(environment, data_dir)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +110,13 @@ def merged(*layers: Mapping[str, object]) -> dict[str, Any]:
     return values
 
 
+def with_hosts(values: dict[str, Any]) -> dict[str, Any]:
+    """The values, and the default host for everything that listens and has none of its own."""
+    if DEFAULT_HOST not in values:
+        return values
+    return {**dict.fromkeys(HOSTS, values[DEFAULT_HOST]), **values}
+
+
 def _notices(without_effect: Mapping[Group, list[str]]) -> list[Notice]:
     return [
         Notice(group.level, "configuration keys without effect", group.reason, tuple(keys))
@@ -104,6 +128,12 @@ def _notices_of(environment: Mapping[str, str]) -> list[Notice]:
     names = rabbitmq_environment.without_effect(environment)
     reason = "amqpd has nothing like it"
     return [Notice(WARNING, "environment variables without effect", reason, tuple(names))] if names else []
+
+
+def _notices_of_plugins(plugins: list[str]) -> list[Notice]:
+    names = tuple(name for name in plugins if name not in KNOWN)
+    reason = "amqpd has nothing like it"
+    return [Notice(WARNING, "enabled plugins without effect", reason, names)] if names else []
 
 
 def _notices_beside(file: Path) -> list[Notice]:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from amqpd.config.settings import SETTINGS, SYSTEM_DIRECTORY, UNLIMITED, Settings, Watermark
+from amqpd.config.settings import SETTINGS, SYSTEM_DIRECTORY, UNLIMITED, ByCategory, Settings, Watermark
 
 COLUMNS = 100
 HEAD = """\
@@ -63,9 +63,23 @@ def _numbered(name: str, value: Any) -> list[str]:
     return [f"{key}{number} = {each}" for number, each in enumerate(value, start=1)]
 
 
+def _by_category(name: str, value: Any) -> list[str]:
+    assert isinstance(value, ByCategory)
+    key = SETTINGS[name].metadata["key"]
+    return [f"{key.replace('*', category)} = {each}" for category, each in value.values]
+
+
 WRITERS: dict[str, Callable[[str, Any], list[str]]] = {
     "host": _listeners,
+    "default_host": _in_one_line,
     "management_host": _in_one_line,
+    "management_ssl_host": _in_one_line,
+    "management_ssl_versions": _numbered,
+    "management_ssl_ciphers": _numbered,
+    "prometheus_host": _in_one_line,
+    "prometheus_ssl_host": _in_one_line,
+    "prometheus_ssl_versions": _numbered,
+    "prometheus_ssl_ciphers": _numbered,
     "ssl_listeners": _ssl_listeners,
     "ssl_versions": _numbered,
     "ssl_ciphers": _numbered,
@@ -74,6 +88,8 @@ WRITERS: dict[str, Callable[[str, Any], list[str]]] = {
     "vm_memory_high_watermark": _watermark,
     "disk_free_limit": _watermark,
     "handshake_timeout_s": _milliseconds,
+    "log_levels": _by_category,
+    "log_files": _by_category,
 }
 WORDS = {
     "host": "Addresses and ports to listen on, by names that you choose. A port alone is one on every address; "
@@ -85,6 +101,7 @@ WORDS = {
     "multiple of this machine's memory.",
     "loopback_users": "Users who may only connect from this machine; with one of these lines only those set to true, "
     "and loopback_users = none lifts the restriction.",
+    "log_levels": "Least important lines to log of categories, wherever they go: connection, channel, queue and others.",
     "data_dir": "Directory for durable data; ~/.local/state/amqpd if not root runs the broker.",
     "cluster_name": "Cluster name told to clients; rabbit@ and the name of this machine unless set.",
     "default_user_tags": "Tags of the default user; with one of these lines only those set to true.",
@@ -101,6 +118,24 @@ ELSEWHERE = {
     "ssl_cacertfile": Path("/etc/amqpd/tls/authorities.pem"),
     "ssl_ciphers": ("ECDHE-ECDSA-AES256-GCM-SHA384", "ECDHE-RSA-AES256-GCM-SHA384", "TLS_AES_256_GCM_SHA384"),
     "ssl_dhfile": Path("/etc/amqpd/tls/dh.pem"),
+    "management_ssl_port": 15671,
+    "management_ssl_certfile": Path("/etc/amqpd/tls/server.pem"),
+    "management_ssl_keyfile": Path("/etc/amqpd/tls/server.key"),
+    "management_ssl_password": "secret",
+    "management_ssl_cacertfile": Path("/etc/amqpd/tls/authorities.pem"),
+    "management_ssl_ciphers": ("ECDHE-ECDSA-AES256-GCM-SHA384", "ECDHE-RSA-AES256-GCM-SHA384"),
+    "prometheus_left_out": "^amq\\.gen-",
+    "prometheus_ssl_port": 15691,
+    "prometheus_ssl_certfile": Path("/etc/amqpd/tls/server.pem"),
+    "prometheus_ssl_keyfile": Path("/etc/amqpd/tls/server.key"),
+    "prometheus_ssl_password": "secret",
+    "prometheus_ssl_cacertfile": Path("/etc/amqpd/tls/authorities.pem"),
+    "prometheus_ssl_ciphers": ("ECDHE-ECDSA-AES256-GCM-SHA384", "ECDHE-RSA-AES256-GCM-SHA384"),
+    "log_dir": Path("/var/log/amqpd"),
+    "log_levels": ByCategory((("connection", "debug"), ("channel", "error"))),
+    "log_files": ByCategory((("connection", "connections.log"),)),
+    "total_memory_bytes": 8_000_000_000,
+    "ready_fd": 3,
     "unix_socket": Path("/run/amqpd/amqpd.sock"),
 }
 """Values of settings whose default depends on the machine, or is that they are not set."""

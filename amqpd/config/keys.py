@@ -8,27 +8,24 @@ from amqpd.config.conf_format import Entry
 from amqpd.config.environment import nearest
 from amqpd.config.rabbitmq_keys import AS_IT_IS, NOT_HONOURED, Group
 from amqpd.config.settings import (
+    NOTHING,
     SETTINGS,
+    ByCategory,
     InvalidSetting,
     Listeners,
     Watermark,
+    default_log_file,
     read_listener,
     read_setting,
+    refusal,
 )
+from amqpd.logs.levels import CATEGORIES
 
 EVERYWHERE = ("0.0.0.0", "::")
 """Where RabbitMQ listens if it is told a port only."""
 NO_TIMEOUT_S = 86400
 CUTTLEFISH_UNITS = {"KB": 1024, "kb": 1024, "MB": 1024**2, "mb": 1024**2, "GB": 1024**3, "gb": 1024**3}
 """Of the few sizes that RabbitMQ's configuration reads itself: frame_max = 128KB is 131072."""
-LOG_LEVELS = {
-    "notice": "warning",
-    "critical": "error",
-    "alert": "error",
-    "emergency": "error",
-    "none": "error",
-}
-"""RabbitMQ's levels that amqpd has no lines of, with the next one."""
 SIZE_AND_FRACTION = ("absolute", "relative")
 
 
@@ -42,19 +39,22 @@ class Reading:
         self.listens_nowhere = False
         self.flags: dict[str, dict[str, bool]] = {}
         self.without: set[str] = set()
-        self.log_level_of: dict[str, str] = {}
+        self.log_defaults: dict[str, object] = {}
+        """What log.default.* says, by the settings of log.console.* and log.file.*"""
         self.watermarks: dict[tuple[str, str], Watermark] = {}
+        self.listener: dict[str, object] = {}
+        """What management.listener.* says, by the settings of management.tcp.* or management.ssl.*"""
 
     def finish(self) -> dict[str, object]:
         """The settings by their names."""
         self._finish_listeners()
+        self._finish_management()
+        self._finish_prometheus()
         for name, flags in self.flags.items():
             self.values[name] = tuple(each for each, is_set in flags.items() if is_set)
         for name in self.without:
             self.values[name] = ()
-        for levels in (self.log_level_of.get("default"), self.log_level_of.get("console")):
-            if levels is not None:
-                self.values["log_level"] = levels
+        self._finish_log()
         # With both, RabbitMQ 3.10 takes the relative one.
         for kind in SIZE_AND_FRACTION:
             for (name, of_kind), watermark in self.watermarks.items():
@@ -72,6 +72,32 @@ class Reading:
         elif self.listeners:
             addresses = [(host, port) for hosts, port in self.listeners for host in hosts]
             self.values["listeners"] = Listeners(tuple(addresses))
+
+    def _finish_log(self) -> None:
+        if self.values.get("log_file_level", NOTHING) != NOTHING:
+            self.values.setdefault("log_file", default_log_file())
+        self.values = {**self.log_defaults, **self.values}
+
+    def _finish_management(self) -> None:
+        """Serve the API where RabbitMQ 3.10 would: management.listener.* is the older name of either of the others."""
+        names_tcp = bool({"management_host", "management_port"} & self.values.keys())
+        names_ssl = any(name.startswith("management_ssl_") for name in self.values)
+        if self.listener and not (names_tcp and names_ssl):
+            is_ssl = self.listener.pop("ssl", False) is True
+            names_tcp, names_ssl = names_tcp or not is_ssl, names_ssl or is_ssl
+            for name, value in self.listener.items():
+                of_tcp = f"management_{name}"
+                of_ssl = f"management_ssl_{name}"
+                if is_ssl or of_tcp in SETTINGS:
+                    self.values.setdefault(of_ssl if is_ssl else of_tcp, value)
+        if names_ssl and not names_tcp:
+            self.values.setdefault("management_tcp", False)
+
+    def _finish_prometheus(self) -> None:
+        """Serve metrics where RabbitMQ 3.10 would: without TLS too only if both are named, or neither."""
+        names_tcp = bool({"prometheus_host", "prometheus_port"} & self.values.keys())
+        if not names_tcp and any(name.startswith("prometheus_ssl_") for name in self.values):
+            self.values.setdefault("prometheus_tcp", False)
 
 
 Handler = Callable[[Reading, Entry], None]
@@ -140,6 +166,24 @@ def _added(name: str) -> Handler:
     return read
 
 
+def _of_listener(name: str, *, is_added: bool = False) -> Handler:
+    """A key of management.listener.*: `name` is that of the setting without management_ or management_ssl_."""
+
+    def read(reading: Reading, entry: Entry) -> None:
+        value = read_setting(f"management_ssl_{name}", entry.value, entry.written_key())
+        if is_added:
+            before = reading.listener.get(name, ())
+            assert isinstance(value, tuple) and isinstance(before, tuple)
+            value = (*before, *value)
+        reading.listener[name] = value
+
+    return read
+
+
+def _listener_ssl(reading: Reading, entry: Entry) -> None:
+    reading.listener["ssl"] = read_setting("management", entry.value, entry.written_key())
+
+
 def _port(entry: Entry) -> int:
     port = read_setting("port", entry.value, entry.written_key())
     assert isinstance(port, int)
@@ -203,11 +247,28 @@ def _frame_max(reading: Reading, entry: Entry) -> None:
     reading.values["frame_max_bytes"] = read_setting("frame_max_bytes", text, entry.written_key())
 
 
-def _log_level(of: str) -> Handler:
+def _log_default(*names: str) -> Handler:
+    """A key whose value counts for settings that have none of their own."""
+
     def read(reading: Reading, entry: Entry) -> None:
-        level = LOG_LEVELS.get(entry.value, entry.value)
-        read_setting("log_level", level, entry.written_key())
-        reading.log_level_of[of] = level
+        for name in names:
+            reading.log_defaults[name] = read_setting(name, entry.value, entry.written_key())
+
+    return read
+
+
+def _log_category(name: str, category: str) -> Handler:
+    """The value of a setting for one category of the log."""
+
+    def read(reading: Reading, entry: Entry) -> None:
+        # A comma is one of the value.
+        value = ByCategory(((category, entry.value),))
+        reason = refusal(name, value)
+        if reason:
+            raise _refused(entry, reason.replace(f"has '{entry.value}', which ", ""))
+        before = reading.values.get(name, ByCategory())
+        assert isinstance(before, ByCategory)
+        reading.values[name] = ByCategory(before.values + value.values)
 
     return read
 
@@ -219,6 +280,27 @@ OWN_WAY: dict[str, Handler] = {
     "listeners.ssl.*": _ssl_listener,
     "ssl_options.versions.*": _added("ssl_versions"),
     "ssl_options.ciphers.*": _added("ssl_ciphers"),
+    "management.ssl.versions.*": _added("management_ssl_versions"),
+    "management.ssl.ciphers.*": _added("management_ssl_ciphers"),
+    "prometheus.ssl.versions.*": _added("prometheus_ssl_versions"),
+    "prometheus.ssl.ciphers.*": _added("prometheus_ssl_ciphers"),
+    "management.listener.ip": _of_listener("host"),
+    "management.listener.port": _of_listener("port"),
+    "management.listener.ssl": _listener_ssl,
+    **{
+        f"management.listener.ssl_opts.{name}": _of_listener(name)
+        for name in (
+            "certfile",
+            "keyfile",
+            "password",
+            "cacertfile",
+            "verify",
+            "fail_if_no_peer_cert",
+            "depth",
+            "honor_cipher_order",
+        )
+    },
+    "management.listener.ssl_opts.versions.*": _of_listener("versions", is_added=True),
     "loopback_users": _without("loopback_users"),
     "loopback_users.*": _flag("loopback_users"),
     "default_user_tags.*": _flag("default_user_tags"),
@@ -228,8 +310,17 @@ OWN_WAY: dict[str, Handler] = {
     "disk_free_limit.relative": _watermark("disk_free_limit", "relative"),
     "handshake_timeout": _handshake_timeout,
     "frame_max": _frame_max,
-    "log.console.level": _log_level("console"),
-    "log.default.level": _log_level("default"),
+    "log.default.level": _log_default("log_level", "log_file_level"),
+    **{
+        f"log.default.rotation.{name}": _log_default(setting)
+        for name, setting in (
+            ("date", "log_file_rotation_date"),
+            ("size", "log_file_rotation_size_bytes"),
+            ("count", "log_file_rotation_count"),
+        )
+    },
+    **{f"log.{category}.level": _log_category("log_levels", category) for category in CATEGORIES},
+    **{f"log.{category}.file": _log_category("log_files", category) for category in CATEGORIES},
     "management.load_definitions": _plain("load_definitions"),
     "definitions.local.path": _plain("load_definitions"),
     # RabbitMQ 4.3 has a second name for these.
@@ -245,10 +336,16 @@ NOT_KEYS = {
     "ssl_listeners",
     "ssl_versions",
     "ssl_ciphers",
+    "management_ssl_versions",
+    "management_ssl_ciphers",
+    "prometheus_ssl_versions",
+    "prometheus_ssl_ciphers",
     "loopback_users",
     "default_user_tags",
     "vm_memory_high_watermark",
     "disk_free_limit",
+    "log_levels",
+    "log_files",
 }
 """Settings that have no key of their own in a file: several of OWN_WAY make them."""
 

@@ -3,8 +3,9 @@
 from collections.abc import Mapping
 
 from amqpd.config.conf_format import InvalidConfiguration
-from amqpd.config.keys import EVERYWHERE, LOG_LEVELS
-from amqpd.config.settings import host_name, read_setting
+from amqpd.config.keys import EVERYWHERE
+from amqpd.config.settings import ByCategory, host_name, read_setting
+from amqpd.logs.levels import CATEGORIES, LEVELS
 
 CONFIG_FILE = "RABBITMQ_CONFIG_FILE"
 CONFIG_FILES = "RABBITMQ_CONFIG_FILES"
@@ -13,12 +14,16 @@ NODE_IP_ADDRESS = "RABBITMQ_NODE_IP_ADDRESS"
 NODENAME = "RABBITMQ_NODENAME"
 LOG = "RABBITMQ_LOG"
 LOGS = "RABBITMQ_LOGS"
+LOG_BASE = "RABBITMQ_LOG_BASE"
+
+CONSOLES = {"-": "stdout", "-stderr": "stderr"}
 
 BELOW_FILES = {"RABBITMQ_PRODUCT_NAME": "product", "RABBITMQ_PRODUCT_VERSION": "product_version"}
 ABOVE_FILES = {
     "RABBITMQ_DEFAULT_USER": "default_user",
     "RABBITMQ_DEFAULT_PASS": "default_pass",
     "RABBITMQ_DEFAULT_VHOST": "default_vhost",
+    LOG_BASE: "log_dir",
 }
 
 REFUSED_BY_CONTAINER = (
@@ -49,13 +54,10 @@ WITHOUT_EFFECT = (
     "RABBITMQ_CONF_ENV_FILE",
     "RABBITMQ_CTL_ERL_ARGS",
     "RABBITMQ_DIST_PORT",
-    "RABBITMQ_ENABLED_PLUGINS",
-    "RABBITMQ_ENABLED_PLUGINS_FILE",
     "RABBITMQ_ERLANG_COOKIE",
     "RABBITMQ_FEATURE_FLAGS",
     "RABBITMQ_FEATURE_FLAGS_FILE",
     "RABBITMQ_IO_THREAD_POOL_SIZE",
-    "RABBITMQ_LOG_BASE",
     "RABBITMQ_MNESIA_BASE",
     "RABBITMQ_MNESIA_DIR",
     "RABBITMQ_MOTD_FILE",
@@ -83,7 +85,8 @@ def refuse_deprecated(environment: Mapping[str, str]) -> None:
 def without_effect(environment: Mapping[str, str]) -> list[str]:
     """The variables that are set and change nothing."""
     found = [name for name in WITHOUT_EFFECT if environment.get(name)]
-    if environment.get(LOGS, "-") not in ("", "-", "-stderr"):
+    if ":" in environment.get(LOGS, ""):
+        # exchange:, journald: and syslog:
         found.append(LOGS)
     return found
 
@@ -108,11 +111,38 @@ def below_files(environment: Mapping[str, str]) -> dict[str, object]:
 def above_files(environment: Mapping[str, str]) -> dict[str, object]:
     """Settings that override a configuration file. Raises InvalidSetting."""
     values = _read(environment, ABOVE_FILES)
-    # Beside levels of categories (connection=debug) and flags (+json) there may be one for all.
-    for word in environment.get(LOG, "").split(","):
-        if word and "=" not in word and word[0] not in "+-":
-            values["log_level"] = read_setting("log_level", LOG_LEVELS.get(word, word), LOG)
+    values |= _log_levels(environment.get(LOG, ""))
+    values |= _log_output(environment.get(LOGS, ""))
     return values
+
+
+def _log_levels(text: str) -> dict[str, object]:
+    """What RABBITMQ_LOG says: a level for all, levels of categories (connection=debug), and flags (+json)."""
+    values: dict[str, object] = {}
+    levels: list[tuple[str, str]] = []
+    for word in filter(None, text.split(",")):
+        category, _equals, level = word.partition("=")
+        if word[0] in "+-":
+            if word[1:] == "json":
+                formatter = "json" if word[0] == "+" else "plaintext"
+                values |= dict.fromkeys(("log_console_formatter", "log_file_formatter"), formatter)
+        elif category in CATEGORIES:
+            levels.append((category, level if level in LEVELS else "info"))
+        elif not level:
+            read = read_setting("log_level", word, LOG)
+            values |= dict.fromkeys(("log_level", "log_file_level"), read)
+    if levels:
+        values["log_levels"] = ByCategory(tuple(levels))
+    return values
+
+
+def _log_output(place: str) -> dict[str, object]:
+    """What RABBITMQ_LOGS says: a file, or - for standard output."""
+    if place in CONSOLES:
+        return {"log_console": "true", "log_console_stdio": CONSOLES[place], "log_file": "false"}
+    if not place or ":" in place:
+        return {}
+    return {"log_console": "false", "log_file": read_setting("log_file", place, LOGS)}
 
 
 def _read(environment: Mapping[str, str], variables: Mapping[str, str]) -> dict[str, object]:

@@ -73,13 +73,13 @@ MANAGEMENT = Group(
     """
 http_dispatch.access_log_dir http_dispatch.auth_backends.* management.cors.allow_origins.*
 management.csp.policy management.definitions.require_json_extension management.hsts.policy
-management.listener.ssl_opts.cacerts.* management.listener.ssl_opts.versions.*
+management.listener.ssl_opts.cacerts.*
 management.oauth_authorization_endpoint_params.*
 management.oauth_resource_servers.*.oauth_authorization_endpoint_params.*
 management.oauth_resource_servers.*.oauth_token_endpoint_params.*
 management.oauth_token_endpoint_params.* management.restrictions.operator_policy_changes.disabled
 management.restrictions.quorum_queue_replica_operations.disabled
-management.sample_retention_policies.*.* management.ssl.ciphers.* management.ssl.versions.*
+management.sample_retention_policies.*.*
 http_dispatch.auth_backends.*: authn authz
 management.cors: allow_origins max_age
 management: credential_encryption_secret db_cache_multiplier delegate_count disable_basic_auth
@@ -90,20 +90,17 @@ management: oauth_scopes path_prefix rates_mode require_auth_for_api_reference u
 management: uaa_location
 management.headers: content_type_options frame_options referrer_policy xss_protection
 management.http: hide_allow_header max_body_size
-management.listener: ip port ssl ssl_opts
+management.listener: ssl_opts
 management.listener.server: compress idle_timeout inactivity_timeout max_keepalive request_timeout
 management.listener.server: shutdown_timeout
-management.listener.ssl_opts: cacertfile cert certfile client_renegotiation crl_check depth dh dhfile
-management.listener.ssl_opts: fail_if_no_peer_cert honor_cipher_order honor_ecc_order keyfile log_alert
-management.listener.ssl_opts: password psk_identity reuse_sessions secure_renegotiate verify
+management.listener.ssl_opts: cert client_renegotiation crl_check dh dhfile honor_ecc_order log_alert
+management.listener.ssl_opts: psk_identity reuse_sessions secure_renegotiate
 management.listener.ssl_opts.key: DSAPrivateKey PrivateKeyInfo RSAPrivateKey
 management.oauth_resource_servers.*: disabled id label oauth_client_id oauth_client_secret
 management.oauth_resource_servers.*: oauth_initiated_logon_type oauth_metadata_url oauth_provider_url
 management.oauth_resource_servers.*: oauth_response_type oauth_scopes
-management.ssl: backlog cacertfile certfile client_renegotiation compress depth fail_if_no_peer_cert
-management.ssl: honor_cipher_order honor_ecc_order idle_timeout inactivity_timeout ip keyfile
-management.ssl: max_connections max_keepalive password port request_timeout reuse_sessions
-management.ssl: secure_renegotiate shutdown_timeout verify
+management.ssl: backlog client_renegotiation compress honor_ecc_order idle_timeout inactivity_timeout
+management.ssl: max_connections max_keepalive request_timeout reuse_sessions secure_renegotiate shutdown_timeout
 management.tcp: compress idle_timeout inactivity_timeout max_connections max_keepalive
 management.tcp: request_timeout shutdown_timeout
 tracing: dir password username
@@ -111,52 +108,42 @@ tracing: dir password username
 )
 
 METRICS = Group(
-    "no metrics",
+    "metrics have no such setting",
     WARNING,
     """
-prometheus.authentication.enabled prometheus.ssl.ciphers.* prometheus.ssl.versions.*
-prometheus: filter_aggregated_queue_metrics_pattern path return_per_object_metrics
-prometheus.ssl: backlog cacertfile certfile client_renegotiation compress depth fail_if_no_peer_cert
-prometheus.ssl: honor_cipher_order honor_ecc_order idle_timeout inactivity_timeout ip keyfile
-prometheus.ssl: max_connections max_keepalive password port request_timeout reuse_sessions
-prometheus.ssl: secure_renegotiate shutdown_timeout verify
-prometheus.tcp: compress idle_timeout inactivity_timeout ip listener max_connections max_keepalive port
+prometheus.authentication.enabled
+prometheus.ssl: backlog client_renegotiation compress honor_ecc_order idle_timeout inactivity_timeout
+prometheus.ssl: max_connections max_keepalive request_timeout reuse_sessions secure_renegotiate shutdown_timeout
+prometheus.tcp: compress idle_timeout inactivity_timeout listener max_connections max_keepalive
 prometheus.tcp: request_timeout shutdown_timeout
 """,
 )
 
 LOGGING = Group(
-    "the log goes to standard error, in one format",
+    "the log goes to the console and to files, as text or JSON",
     WARNING,
     """
 log.console.formatter.plaintext.format log.exchange.formatter.plaintext.format
 log.file.formatter.plaintext.format log.syslog.formatter.plaintext.format
 log.syslog.ssl_options.cacerts.* log.syslog.ssl_options.versions.*
-log.channel: file level
 log.channel.rotation: compress count date size
-log.connection: file level
 log.connection.rotation: compress count date size
-log: console dir exchange file journald syslog
+log: exchange journald syslog
 log.console.color_esc_seqs: alert critical debug emergency error info notice warning
-log.console: formatter stdio use_colors
+log.console: use_colors
 log.console.formatter.json: field_map verbosity_map
 log.console.formatter: level_format single_line time_format
-log.default.rotation: compress count date size
+log.default.rotation: compress
 log.exchange: formatter level
 log.exchange.formatter.json: field_map verbosity_map
 log.exchange.formatter: level_format single_line time_format
-log.federation: file level
 log.federation.rotation: compress count date size
-log.file: formatter level
 log.file.formatter.json: field_map verbosity_map
 log.file.formatter: level_format single_line time_format
-log.file.rotation: compress count date size
+log.file.rotation: compress
 log.journald: fields level
-log.mirroring: file level
 log.mirroring.rotation: compress count date size
-log.queue: file level
 log.queue.rotation: compress count date size
-log.ra: file level
 log.ra.rotation: compress count date size
 log.syslog: facility formatter host identity ip level multiline_mode port protocol transport
 log.syslog.formatter.json: field_map verbosity_map
@@ -165,9 +152,7 @@ log.syslog.ssl_options: cacertfile cert certfile client_renegotiation crl_check 
 log.syslog.ssl_options: fail_if_no_peer_cert honor_cipher_order honor_ecc_order keyfile log_alert
 log.syslog.ssl_options: password psk_identity reuse_sessions secure_renegotiate verify
 log.syslog.ssl_options.key: DSAPrivateKey PrivateKeyInfo RSAPrivateKey
-log.upgrade: file level
 log.upgrade.rotation: compress count date size
-log.user: file level
 log.user.rotation: compress count date size
 """,
 )
@@ -397,8 +382,8 @@ REST = Group(
     "not there",
     WARNING,
     """
-channel_interceptor.priorities.* consumer_disconnected_timeout default_queue_type
-message_interceptors.*.*.* runtime_parameters.limits.* total_memory_available_override_value
+channel_interceptor.priorities.* consumer_disconnected_timeout
+message_interceptors.*.*.* runtime_parameters.limits.*
 event_exchange: protocol vhost
 """,
 )
@@ -425,13 +410,15 @@ AS_IT_IS = {
     "auth_backends.*": ("internal", "rabbit_auth_backend_internal"),
     "auth_mechanisms.*": ("PLAIN", "AMQPLAIN"),
     "cluster_partition_handling": ("ignore",),
-    "default_queue_type": ("classic",),
     "hipe_compile": ("false",),
-    "log.console": ("true",),
-    "log.console.formatter": ("plaintext",),
-    "log.console.stdio": ("stderr",),
+    "management.ssl.client_renegotiation": ("false",),
+    "management.ssl.secure_renegotiate": ("true",),
+    "prometheus.ssl.client_renegotiation": ("false",),
+    "prometheus.ssl.secure_renegotiate": ("true",),
+    "log.console.use_colors": ("false", "off"),
+    "log.default.rotation.compress": ("false",),
     "log.exchange": ("false",),
-    "log.file": ("false",),
+    "log.file.rotation.compress": ("false",),
     "log.journald": ("false",),
     "log.syslog": ("false",),
     "password_hashing_module": ("rabbit_password_hashing_sha256",),

@@ -5,8 +5,8 @@ from dataclasses import replace
 
 from amqpd.config.conf_format import InvalidConfiguration
 from amqpd.config.configuration import Configuration
-from amqpd.config.logs import FieldLogger
 from amqpd.config.settings import SETTINGS, Settings
+from amqpd.logs.logger import FieldLogger
 
 Reread = Callable[[], Configuration]
 """Reads the configuration from where it was read at start. Raises InvalidConfiguration."""

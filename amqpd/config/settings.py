@@ -10,8 +10,12 @@ from dataclasses import Field, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
+from amqpd.logs.levels import CATEGORIES, LEVELS
+from amqpd.logs.rotation import read_date
+
+LOG_LEVELS = tuple(LEVELS)
+LOG_FORMATTERS = ("plaintext", "json")
 LOOPBACK = ("127.0.0.1", "::1")
-LOG_LEVELS = ("debug", "info", "warning", "error")
 EVENT_LOOPS = ("auto", "uvloop", "asyncio")
 TRUTH_VALUES = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 SYSTEM_DIRECTORY = Path("/var/lib/amqpd")
@@ -20,7 +24,14 @@ STATE_BELOW_HOME = {"darwin": "Library/Application Support", "win32": "AppData/L
 LARGEST_SIZE_BYTES = 2**62
 NOTHING = "none"
 """The text of a setting that has no value."""
-HOSTS = ("host", "management_host")
+HOSTS = (
+    "default_host",
+    "host",
+    "management_host",
+    "management_ssl_host",
+    "prometheus_host",
+    "prometheus_ssl_host",
+)
 """Settings that are addresses to listen on."""
 UNLIMITED = -1
 """What RabbitMQ's settings call infinity."""
@@ -81,6 +92,26 @@ class FileMode(int):
         return f"{int(self):04o}"
 
 
+@dataclass(frozen=True, slots=True)
+class ByCategory:
+    """Values by category of the log: `connection=debug,channel=none`."""
+
+    values: tuple[tuple[str, str], ...] = ()
+
+    def __str__(self) -> str:
+        return ",".join(f"{category}={value}" for category, value in self.values) or "none"
+
+
+class RotationDate(str):
+    """Times at which a log file is rotated, as newsyslog has them; `none` is never."""
+
+    __slots__ = ()
+
+    def date(self) -> str:
+        """The same, empty for never."""
+        return "" if self == NOTHING else str(self)
+
+
 def setting(
     key: str,
     default: Any,
@@ -127,6 +158,11 @@ def _default_cluster_name() -> str:
     return "rabbit@" + host_name()
 
 
+def default_log_file() -> str:
+    """The name of the log file where none is given (RabbitMQ 3.10)."""
+    return f"{_default_cluster_name()}.log"
+
+
 def state_directory(
     platform_name: str, environment: Mapping[str, str], home: Path | None, is_root: bool
 ) -> Path:
@@ -160,6 +196,11 @@ def default_data_dir() -> Path:
 class Settings:
     """All settings, checked. Raises InvalidSetting for a value out of range."""
 
+    default_host: tuple[str, ...] = setting(
+        "amqpd.default_host",
+        LOOPBACK,
+        "Addresses that everything listens on that is not told where; localhost is 127.0.0.1 and ::1.",
+    )
     host: tuple[str, ...] = setting(
         "listeners.tcp", LOOPBACK, "Addresses to listen on; localhost is 127.0.0.1 and ::1."
     )
@@ -184,30 +225,38 @@ class Settings:
         "ssl_options.certfile",
         None,
         "File with the certificate for TLS, and those between it and the root (PEM).",
+        reloadable=True,
     )
     ssl_keyfile: Path | None = setting(
         "ssl_options.keyfile",
         None,
         "File with the key of the certificate, unless that is in the same file (PEM).",
+        reloadable=True,
     )
     ssl_password: str | None = setting(
-        "ssl_options.password", None, "Password that the key is encrypted with."
+        "ssl_options.password",
+        None,
+        "Password that the key is encrypted with.",
+        reloadable=True,
     )
     ssl_cacertfile: Path | None = setting(
         "ssl_options.cacertfile",
         None,
         "File with the authorities whose certificates clients may have (PEM).",
+        reloadable=True,
     )
     ssl_verify: str = setting(
         "ssl_options.verify",
         "verify_none",
         "Whether clients are asked for a certificate, which must then be good.",
         choices=("verify_none", "verify_peer"),
+        reloadable=True,
     )
     ssl_fail_if_no_peer_cert: bool = setting(
         "ssl_options.fail_if_no_peer_cert",
         False,
         "Refuse clients that have no certificate; needs verify_peer.",
+        reloadable=True,
     )
     ssl_depth: int = setting(
         "ssl_options.depth",
@@ -216,25 +265,32 @@ class Settings:
         "certificates",
         minimum=0,
         maximum=255,
+        reloadable=True,
     )
     ssl_versions: tuple[str, ...] = setting(
         "ssl_options.versions.*",
         ("tlsv1.3", "tlsv1.2"),
         "Versions of TLS: tlsv1.3, tlsv1.2, tlsv1.1, tlsv1.",
+        reloadable=True,
     )
     ssl_ciphers: tuple[str, ...] = setting(
         "ssl_options.ciphers.*",
         (),
         "Cipher suites of TLS 1.2 and older, by OpenSSL's names, instead of its default; none of TLS 1.3 among them "
         "(TLS_...) turns TLS 1.3 off, and one of them allows all of its suites.",
+        reloadable=True,
     )
     ssl_honor_cipher_order: bool = setting(
         "ssl_options.honor_cipher_order",
         False,
         "Choose cipher suites in our order rather than in the client's.",
+        reloadable=True,
     )
     ssl_dhfile: Path | None = setting(
-        "ssl_options.dhfile", None, "File with parameters for Diffie-Hellman in TLS 1.2 (PEM)."
+        "ssl_options.dhfile",
+        None,
+        "File with parameters for Diffie-Hellman in TLS 1.2 (PEM).",
+        reloadable=True,
     )
     ssl_handshake_timeout_ms: int = setting(
         "ssl_handshake_timeout",
@@ -243,18 +299,21 @@ class Settings:
         "milliseconds",
         minimum=1,
         maximum=86_400_000,
+        reloadable=True,
     )
     ssl_cert_login_from: str = setting(
         "ssl_cert_login_from",
         "distinguished_name",
         "What of a client's certificate is the user's name, for the mechanism EXTERNAL.",
         choices=("distinguished_name", "common_name", "subject_alternative_name", "subject_alt_name"),
+        reloadable=True,
     )
     ssl_cert_login_san_type: str = setting(
         "ssl_cert_login_san_type",
         "dns",
         "Kind of alternative name that is the user's.",
         choices=("dns", "ip", "email", "uri", "other_name"),
+        reloadable=True,
     )
     ssl_cert_login_san_index: int = setting(
         "ssl_cert_login_san_index",
@@ -262,6 +321,7 @@ class Settings:
         "Which of the alternative names of that kind, counted from 0.",
         minimum=0,
         maximum=2**31 - 1,
+        reloadable=True,
     )
     proxy_protocol: bool = setting(
         "proxy_protocol",
@@ -291,6 +351,194 @@ class Settings:
         minimum=0,
         maximum=65535,
     )
+    management_tcp: bool = setting(
+        "amqpd.management.tcp",
+        True,
+        "Serve that API without TLS; a file that says management.ssl and not management.tcp turns this off.",
+    )
+    management_ssl_host: tuple[str, ...] = setting(
+        "management.ssl.ip",
+        LOOPBACK,
+        "Addresses to serve that API on over TLS; localhost is 127.0.0.1 and ::1.",
+    )
+    management_ssl_port: int | None = setting(
+        "management.ssl.port",
+        None,
+        "TCP port of that API over TLS, 15671 if there is a certificate for it; 0 lets the system choose.",
+        minimum=0,
+        maximum=65535,
+    )
+    management_ssl_certfile: Path | None = setting(
+        "management.ssl.certfile",
+        None,
+        "File with the certificate for that API, and those between it and the root (PEM).",
+        reloadable=True,
+    )
+    management_ssl_keyfile: Path | None = setting(
+        "management.ssl.keyfile",
+        None,
+        "File with the key of that certificate, unless that is in the same file (PEM).",
+        reloadable=True,
+    )
+    management_ssl_password: str | None = setting(
+        "management.ssl.password",
+        None,
+        "Password that this key is encrypted with.",
+        reloadable=True,
+    )
+    management_ssl_cacertfile: Path | None = setting(
+        "management.ssl.cacertfile",
+        None,
+        "File with the authorities whose certificates that API's clients may have (PEM).",
+        reloadable=True,
+    )
+    management_ssl_verify: str = setting(
+        "management.ssl.verify",
+        "verify_none",
+        "Whether that API's clients are asked for a certificate, which must then be good.",
+        choices=("verify_none", "verify_peer"),
+        reloadable=True,
+    )
+    management_ssl_fail_if_no_peer_cert: bool = setting(
+        "management.ssl.fail_if_no_peer_cert",
+        False,
+        "Refuse clients of that API that have no certificate; needs verify_peer.",
+        reloadable=True,
+    )
+    management_ssl_depth: int = setting(
+        "management.ssl.depth",
+        10,
+        "Most certificates between that of a client of that API and the root.",
+        "certificates",
+        minimum=0,
+        maximum=255,
+        reloadable=True,
+    )
+    management_ssl_versions: tuple[str, ...] = setting(
+        "management.ssl.versions.*",
+        ("tlsv1.3", "tlsv1.2"),
+        "Versions of TLS for that API: tlsv1.3, tlsv1.2, tlsv1.1, tlsv1.",
+        reloadable=True,
+    )
+    management_ssl_ciphers: tuple[str, ...] = setting(
+        "management.ssl.ciphers.*",
+        (),
+        "Cipher suites for that API, as in ssl_options.ciphers.",
+        reloadable=True,
+    )
+    management_ssl_honor_cipher_order: bool = setting(
+        "management.ssl.honor_cipher_order",
+        False,
+        "Choose cipher suites for that API in our order rather than in the client's.",
+        reloadable=True,
+    )
+    prometheus: bool = setting(
+        "amqpd.prometheus", False, "Serve metrics for Prometheus as RabbitMQ's plugin does, to anybody."
+    )
+    prometheus_host: tuple[str, ...] = setting(
+        "prometheus.tcp.ip", LOOPBACK, "Addresses to serve metrics on; localhost is 127.0.0.1 and ::1."
+    )
+    prometheus_port: int = setting(
+        "prometheus.tcp.port",
+        15692,
+        "TCP port for metrics; 0 lets the system choose.",
+        minimum=0,
+        maximum=65535,
+    )
+    prometheus_tcp: bool = setting(
+        "amqpd.prometheus.tcp",
+        True,
+        "Serve metrics without TLS; a file that says prometheus.ssl and not prometheus.tcp turns this off.",
+    )
+    prometheus_path: str = setting(
+        "prometheus.path", "/metrics", "Path of the metrics; what is told of each object alone is below it."
+    )
+    prometheus_per_object: bool = setting(
+        "prometheus.return_per_object_metrics",
+        False,
+        "Tell each queue, channel and connection apart where sums are told otherwise.",
+    )
+    prometheus_left_out: str | None = setting(
+        "prometheus.filter_aggregated_queue_metrics_pattern",
+        None,
+        "Queues with such names are in no sum of sizes and lengths, a regular expression.",
+    )
+    prometheus_ssl_host: tuple[str, ...] = setting(
+        "prometheus.ssl.ip",
+        LOOPBACK,
+        "Addresses to serve metrics on over TLS; localhost is 127.0.0.1 and ::1.",
+    )
+    prometheus_ssl_port: int | None = setting(
+        "prometheus.ssl.port",
+        None,
+        "TCP port for metrics over TLS, 15691 if there is a certificate for it; 0 lets the system choose.",
+        minimum=0,
+        maximum=65535,
+    )
+    prometheus_ssl_certfile: Path | None = setting(
+        "prometheus.ssl.certfile",
+        None,
+        "File with the certificate for metrics, and those between it and the root (PEM).",
+        reloadable=True,
+    )
+    prometheus_ssl_keyfile: Path | None = setting(
+        "prometheus.ssl.keyfile",
+        None,
+        "File with the key of that certificate, unless that is in the same file (PEM).",
+        reloadable=True,
+    )
+    prometheus_ssl_password: str | None = setting(
+        "prometheus.ssl.password",
+        None,
+        "Password that this key is encrypted with.",
+        reloadable=True,
+    )
+    prometheus_ssl_cacertfile: Path | None = setting(
+        "prometheus.ssl.cacertfile",
+        None,
+        "File with the authorities whose certificates may be shown by who reads metrics (PEM).",
+        reloadable=True,
+    )
+    prometheus_ssl_verify: str = setting(
+        "prometheus.ssl.verify",
+        "verify_none",
+        "Whether who reads metrics is asked for a certificate, which must then be good.",
+        choices=("verify_none", "verify_peer"),
+        reloadable=True,
+    )
+    prometheus_ssl_fail_if_no_peer_cert: bool = setting(
+        "prometheus.ssl.fail_if_no_peer_cert",
+        False,
+        "Refuse who wants to read metrics and has no certificate; needs verify_peer.",
+        reloadable=True,
+    )
+    prometheus_ssl_depth: int = setting(
+        "prometheus.ssl.depth",
+        10,
+        "Most certificates between that of who reads metrics and the root.",
+        "certificates",
+        minimum=0,
+        maximum=255,
+        reloadable=True,
+    )
+    prometheus_ssl_versions: tuple[str, ...] = setting(
+        "prometheus.ssl.versions.*",
+        ("tlsv1.3", "tlsv1.2"),
+        "Versions of TLS for metrics: tlsv1.3, tlsv1.2, tlsv1.1, tlsv1.",
+        reloadable=True,
+    )
+    prometheus_ssl_ciphers: tuple[str, ...] = setting(
+        "prometheus.ssl.ciphers.*",
+        (),
+        "Cipher suites for metrics, as in ssl_options.ciphers.",
+        reloadable=True,
+    )
+    prometheus_ssl_honor_cipher_order: bool = setting(
+        "prometheus.ssl.honor_cipher_order",
+        False,
+        "Choose cipher suites for metrics in our order rather than in the client's.",
+        reloadable=True,
+    )
     data_dir: Path = setting("amqpd.data_dir", default_data_dir, "Directory for durable data.")
     in_memory: bool = setting(
         "amqpd.in_memory",
@@ -302,6 +550,14 @@ class Settings:
         Watermark(fraction=0.4),
         "Memory above which publishers are held back; with a dot a fraction of this machine's, else a size.",
         maximum=1,
+    )
+    total_memory_bytes: int | None = setting(
+        "total_memory_available_override_value",
+        None,
+        "Memory that there is, if that is not what the system, or the limit of a container, says.",
+        "bytes",
+        minimum=1,
+        maximum=LARGEST_SIZE_BYTES,
     )
     disk_free_limit: Watermark = setting(
         "disk_free_limit",
@@ -327,8 +583,93 @@ class Settings:
     log_level: str = setting(
         "log.console.level",
         "info",
-        "Least important lines to log, on standard error.",
+        "Least important lines to log on the console.",
         choices=LOG_LEVELS,
+        reloadable=True,
+    )
+    log_console: str = setting(
+        "log.console",
+        "auto",
+        "Whether to log to the console; auto does unless there is a file to log to.",
+        choices=("auto", "true", "false"),
+        reloadable=True,
+    )
+    log_console_stdio: str = setting(
+        "log.console.stdio",
+        "stderr",
+        "Which console that is.",
+        choices=("stderr", "stdout"),
+        reloadable=True,
+    )
+    log_console_formatter: str = setting(
+        "log.console.formatter",
+        "plaintext",
+        "What a line on the console is.",
+        choices=LOG_FORMATTERS,
+        reloadable=True,
+    )
+    log_file: str = setting(
+        "log.file",
+        "false",
+        "File to log to, in log.dir unless it has a directory; false is none.",
+        reloadable=True,
+    )
+    log_file_level: str = setting(
+        "log.file.level",
+        "info",
+        "Least important lines to log to that file; in a configuration file this turns it on, with a name of its own.",
+        choices=LOG_LEVELS,
+        reloadable=True,
+    )
+    log_file_formatter: str = setting(
+        "log.file.formatter",
+        "plaintext",
+        "What a line in that file is.",
+        choices=LOG_FORMATTERS,
+        reloadable=True,
+    )
+    log_file_rotation_date: RotationDate = setting(
+        "log.file.rotation.date",
+        RotationDate(NOTHING),
+        "When log files are rotated, as newsyslog writes it: $D0 is every midnight, $W5D16 Fridays at 16:00, $M1 the "
+        "first of each month, $H0 every full hour.",
+        reloadable=True,
+    )
+    log_file_rotation_size_bytes: int = setting(
+        "log.file.rotation.size",
+        0,
+        "Size that log files are rotated at; 0 is without a limit.",
+        "bytes",
+        minimum=0,
+        maximum=LARGEST_SIZE_BYTES,
+        reloadable=True,
+    )
+    log_file_rotation_count: int = setting(
+        "log.file.rotation.count",
+        0,
+        "Rotated log files that are kept; with 0 what was in a file is gone when it is rotated.",
+        "files",
+        minimum=0,
+        maximum=10_000,
+        reloadable=True,
+    )
+    log_dir: Path | None = setting(
+        "log.dir",
+        None,
+        "Directory for log files, logs in the data directory unless set.",
+        reloadable=True,
+    )
+    log_levels: ByCategory = setting(
+        "log.*.level",
+        ByCategory(),
+        "Least important lines to log of categories, wherever they go, such as connection=debug,channel=error.",
+        choices=LOG_LEVELS,
+        reloadable=True,
+    )
+    log_files: ByCategory = setting(
+        "log.*.file",
+        ByCategory(),
+        "Files for the lines of categories, which then go nowhere else, such as connection=connections.log.",
         reloadable=True,
     )
     heartbeat_s: int = setting(
@@ -367,6 +708,12 @@ class Settings:
         "cluster_exchange_limit", "Exchanges that there may be, predeclared ones included", "exchanges"
     )
     vhost_max: int = limit("vhost_max", "Virtual hosts that there may be", "virtual hosts")
+    default_queue_type: str = setting(
+        "default_queue_type",
+        "classic",
+        "The type of durable queues whose client names none, in virtual hosts that have no default of their own.",
+        choices=("classic", "quorum", "stream"),
+    )
     handshake_timeout_s: int = setting(
         "handshake_timeout",
         10,
@@ -428,6 +775,21 @@ class Settings:
         "File of definitions to import at every start, or a directory of such files; a new data directory then begins"
         " with them alone. none is no file.",
     )
+    shutdown_timeout_s: int = setting(
+        "amqpd.shutdown_timeout_s",
+        5,
+        "Time that clients have for their last answers when the broker stops.",
+        "seconds",
+        minimum=0,
+        maximum=3600,
+    )
+    ready_fd: int | None = setting(
+        "amqpd.ready_fd",
+        None,
+        "File descriptor to write a line to, and close, when the broker can be used: s6's notification-fd.",
+        minimum=3,
+        maximum=2**20,
+    )
     event_loop: str = setting(
         "amqpd.event_loop",
         "auto",
@@ -464,6 +826,11 @@ def check(the_setting: Field[Any], value: object, option: str) -> None:
     reason = _refusal(the_setting, value)
     if reason:
         raise InvalidSetting(option, value, reason)
+
+
+def refusal(name: str, value: object) -> str:
+    """Why the setting `name` cannot have this value; empty if it can."""
+    return _refusal(SETTINGS[name], value)
 
 
 def _refusal(the_setting: Field[Any], value: object) -> str:
@@ -516,6 +883,28 @@ def _mode_refusal(the_setting: Field[Any], value: object) -> str:
     return "" if isinstance(value, FileMode) and 0 <= value <= 0o777 else "is not between 0000 and 0777"
 
 
+def _by_category_refusal(the_setting: Field[Any], value: object) -> str:
+    if not isinstance(value, ByCategory):
+        return "is not a list of categories with their values"
+    choices = the_setting.metadata["choices"]
+    for category, each in value.values:
+        if category not in CATEGORIES:
+            return f"has the category '{category}', which is none of {', '.join(CATEGORIES)}"
+        if not each or (choices and each not in choices):
+            return f"has '{each}', which is none of {', '.join(choices)}" if choices else "has an empty value"
+    return ""
+
+
+def _rotation_date_refusal(the_setting: Field[Any], value: object) -> str:
+    if not isinstance(value, RotationDate):
+        return "is not a time"
+    try:
+        read_date(value.date())
+    except ValueError as error:
+        return str(error)
+    return ""
+
+
 def _optional(refusal: Callable[[Field[Any], object], str]) -> Callable[[Field[Any], object], str]:
     """That of a setting which may also be None."""
 
@@ -535,6 +924,9 @@ REFUSALS: dict[object, Callable[[Field[Any], object], str]] = {
     Path | None: _optional(_path_refusal),
     str | None: _optional(_text_refusal),
     FileMode: _mode_refusal,
+    ByCategory: _by_category_refusal,
+    RotationDate: _rotation_date_refusal,
+    int | None: _optional(_int_refusal),
 }
 
 
@@ -625,6 +1017,13 @@ def _read_mode(text: str) -> FileMode:
     return FileMode(text, 8)
 
 
+def _read_by_category(text: str) -> ByCategory:
+    pairs = [each.partition("=") for each in _read_names(text)]
+    if not all(equals for _category, equals, _value in pairs):
+        raise ValueError("is not a list of categories with their values, such as connection=debug")
+    return ByCategory(tuple((category, value) for category, _equals, value in pairs))
+
+
 READERS: dict[object, Callable[[str], object]] = {
     int: _read_int,
     str: str,
@@ -636,6 +1035,9 @@ READERS: dict[object, Callable[[str], object]] = {
     Path | None: _read_file,
     str | None: str,
     FileMode: _read_mode,
+    ByCategory: _read_by_category,
+    RotationDate: RotationDate,
+    int | None: _read_int,
 }
 
 

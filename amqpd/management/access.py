@@ -12,8 +12,10 @@ from collections.abc import Callable
 
 from starlette.requests import Request
 
+from amqpd.auth.permissions import Permissions
 from amqpd.auth.users import LoginRefused, User
 from amqpd.broker.vhost import VirtualHost
+from amqpd.http.service import OVER_UNIX_SOCKET
 from amqpd.management.answers import REALM, Refused, not_authorised
 from amqpd.management.asked import Asked
 from amqpd.management.site import Site
@@ -113,7 +115,7 @@ def of_vhost(asked: Asked) -> str:
 
 
 def of_visible_vhost(asked: Asked) -> str:
-    """The same, and monitors."""
+    """Whoever may enter the virtual host, if it is about one that is there, and monitors."""
     return "" if is_monitor(asked.user) else of_vhost(asked)
 
 
@@ -131,9 +133,26 @@ def any_policymaker(asked: Asked) -> str:
 # Logging in
 
 
+PROTOCOL = "http"
+"""What the API is called where logins are counted (RabbitMQ 3.10)."""
+LOCAL_USER = "rmq-cli"
+"""In whose name commands act that come over the broker's UNIX socket, as those of RabbitMQ's tools do."""
+EVERYTHING = Permissions(".*", ".*", ".*")
+
+
+def local_administrator(site: Site) -> User:
+    """Whoever may open the UNIX socket in the data directory; none of the users, whatever these are called."""
+    user = User(LOCAL_USER, "", tags=[ADMINISTRATOR])
+    user.permissions = dict.fromkeys(site.broker.vhosts, EVERYTHING)
+    return user
+
+
 def user_of(site: Site, request: Request) -> User:
-    """Who asks, by HTTP's Basic authentication. Raises Refused (401)."""
-    credentials = _credentials(request.headers.get("authorization", ""))
+    """Who asks, by HTTP's Basic authentication, without which the UNIX socket lets an administrator in. Raises Refused (401)."""
+    header = request.headers.get("authorization", "")
+    if not header and is_local(request):
+        return local_administrator(site)
+    credentials = _credentials(header)
     if credentials is None:
         raise Refused(401, "", "", REALM)
     return logged_in(site, request, *credentials)
@@ -141,6 +160,17 @@ def user_of(site: Site, request: Request) -> User:
 
 def logged_in(site: Site, request: Request, name: str, password: str) -> User:
     """The user of this name and password, if it may use the API from there. Raises Refused (401)."""
+    logins = site.broker.node.logins
+    try:
+        user = _authenticated(site, request, name, password)
+    except Refused:
+        logins.note(PROTOCOL, False)
+        raise
+    logins.note(PROTOCOL, True)
+    return user
+
+
+def _authenticated(site: Site, request: Request, name: str, password: str) -> User:
     try:
         user = site.users.authenticate(name, password)
     except LoginRefused as refused:
@@ -175,9 +205,14 @@ def _credentials(header: str) -> tuple[str, str] | None:
     return (name, password) if colon else None
 
 
+def is_local(request: Request) -> bool:
+    """Whether it came over the broker's own UNIX socket, which only its owner may open."""
+    return request.scope.get(OVER_UNIX_SOCKET) is True
+
+
 def _is_loopback(request: Request) -> bool:
     if request.client is None:
-        return False
+        return is_local(request)
     try:
         address = ipaddress.ip_address(request.client.host.split("%")[0])
     except ValueError:

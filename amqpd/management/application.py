@@ -11,7 +11,7 @@ from starlette.types import Receive, Scope, Send
 
 from amqpd.auth.users import User
 from amqpd.errors import AmqpError
-from amqpd.management import access, views
+from amqpd.management import access, static, views
 from amqpd.management.answers import (
     Missing,
     Refused,
@@ -45,6 +45,9 @@ class Application:
     def __init__(self, site: Site) -> None:
         views.load()
         self._site = site
+        if any(listening.protocol in ("http", "https") for listening in site.listening):
+            # Where there is only the local socket, nobody comes back to see how things went on.
+            site.sampling.start()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request of HTTP; there is nothing else here."""
@@ -84,7 +87,7 @@ class Application:
         except UndecodablePath:
             return Response(b"", 400)
         if place is None:
-            return _unknown(request)
+            return static.answer(request) or _unknown(request)
         resource, names = place
         if request.method == "OPTIONS":
             return _response(200, b"", {"allow": resource.allowed()})

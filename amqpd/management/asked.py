@@ -88,7 +88,8 @@ def decoded(body: bytes) -> dict[str, object]:
     if body in NOTHING_SAID:
         return {}
     try:
-        value = json.loads(body)
+        # Python would take UTF-16 and UTF-32 too.
+        value = json.loads(body.decode("utf-8-sig"))
         # Half of a surrogate pair is good JSON to Python, and no text.
         json.dumps(value, ensure_ascii=False, allow_nan=False).encode()
     except (ValueError, RecursionError):

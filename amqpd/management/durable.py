@@ -7,6 +7,7 @@ import asyncio
 from amqpd.broker.broker import Broker
 from amqpd.errors import ResourceError
 from amqpd.store.api import Waiter
+from amqpd.store.journal import Journal
 
 
 class _Written(Waiter):
@@ -31,8 +32,18 @@ class _Written(Waiter):
 async def until_durable(broker: Broker) -> None:
     """Wait until all changes of definitions are on disk. Raises ResourceError if that can't be."""
     journal = broker.storage.journal
-    if journal is None or not journal.has_definitions():
-        return
+    if journal is not None and journal.has_definitions():
+        await _until_written(journal)
+
+
+async def until_written(broker: Broker) -> None:
+    """Wait until everything that was done is on disk. Raises ResourceError if that can't be."""
+    journal = broker.storage.journal
+    if journal is not None and journal.is_busy():
+        await _until_written(journal)
+
+
+async def _until_written(journal: Journal) -> None:
     is_written: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
     journal.wait(_Written(is_written))
     if not await is_written:

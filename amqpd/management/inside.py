@@ -9,7 +9,7 @@ from typing import Any
 from pamqp import commands
 from pamqp.base import Frame as Method
 
-from amqpd.auth.users import User
+from amqpd.auth.users import User, Users
 from amqpd.broker.queues.queue import Queue
 from amqpd.broker.vhost import VirtualHost
 from amqpd.errors import AmqpError
@@ -58,7 +58,9 @@ class Inside:
     def __init__(self, site: Site, user: User, vhost: VirtualHost) -> None:
         self._transport = _Transport()
         peer = Peer("HTTP API", True)
-        self._connection = Connection(site.broker, site.users, site.parameters, peer, self._transport)
+        # Whoever comes over the UNIX socket is none of the users, though one may have the same name.
+        users = site.users if site.users.get(user.name) is user else Users()
+        self._connection = Connection(site.broker, users, site.parameters, peer, self._transport)
         self._connection.tune(site.parameters.frame_max_bytes, 1, 0)
         self.channel = self._connection.enter(user, vhost)
         self._reader = FrameReader()

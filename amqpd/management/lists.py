@@ -13,9 +13,7 @@ from amqpd.management.site import Pause
 
 DEFAULT_PAGE_SIZE = 100
 LARGEST_PAGE_SIZE = 500
-MOST_SAMPLES = 500
 BY_NAME = ("vhost", "name")
-RANGES = ("lengths", "msg_rates", "data_rates", "node_stats")
 
 Item = dict[str, Any]
 T = TypeVar("T")
@@ -52,18 +50,6 @@ def _number(asked: Asked, name: str) -> int | None:
     if not (digits.isascii() and digits.isdigit() and len(digits) < 19):
         raise bad_request(INVALID)
     return int(text)
-
-
-def check_ranges(asked: Asked) -> None:
-    """Raise Refused (400) for a range of time that RabbitMQ refuses; what it would answer is left out."""
-    for prefix in RANGES:
-        try:
-            age, step = int(asked.query(f"{prefix}_age") or ""), int(asked.query(f"{prefix}_incr") or "")
-        except ValueError:
-            continue
-        if age <= 0 or step <= 0 or age // step > MOST_SAMPLES:
-            reason = f"Invalid range parameters: age {age}, incr {step}"
-            raise Refused(400, "invalid_range_parameters", reason)
 
 
 async def listed(

@@ -37,21 +37,37 @@ class Searches:
         self.turns = asyncio.Semaphore(SEARCHES_AT_ONCE)
 
 
+class Unsearchable(ValueError):
+    """A regular expression that is none, or takes too long; the message says which."""
+
+
 async def matching(searches: Searches, names: list[str], searched: str, use_regex: bool) -> list[bool]:
     """Which of the names has it in it, whatever the case. Raises Refused (400) for a pattern that is none, or too slow."""
     if not use_regex:
         words = searched.lower()
         return [words in name.lower() for name in names]
+    texts = [as_bytes_text(name) for name in names]
+    try:
+        pattern = pattern_of(searched)
+        if is_quick(pattern):
+            expression = re.compile(pattern, re.IGNORECASE)
+            return [expression.search(text) is not None for text in texts]
+        return await matching_elsewhere(searches, texts, pattern)
+    except Unsearchable:
+        raise bad_request(INVALID) from None
+
+
+def pattern_of(searched: str) -> str:
+    """The same regular expression for Python, which can be compiled so; it is for texts of one character a byte.
+
+    Raises Unsearchable.
+    """
     try:
         pattern = compile_pcre(searched).pattern
-        expression = re.compile(pattern, re.IGNORECASE)
-    except (InvalidPattern, re.error, RecursionError, OverflowError):
-        raise bad_request(INVALID) from None
-    texts = [as_bytes_text(name) for name in names]
-    if is_quick(pattern):
-        return [expression.search(text) is not None for text in texts]
-    async with searches.turns:
-        return await _matching_elsewhere(pattern, texts)
+        re.compile(pattern, re.IGNORECASE)
+    except (InvalidPattern, re.error, RecursionError, OverflowError) as error:
+        raise Unsearchable(f"no regular expression: {error}") from None
+    return pattern
 
 
 def is_quick(pattern: str) -> bool:
@@ -63,7 +79,13 @@ def is_quick(pattern: str) -> bool:
     )
 
 
-async def _matching_elsewhere(pattern: str, texts: list[str]) -> list[bool]:
+async def matching_elsewhere(searches: Searches, texts: list[str], pattern: str) -> list[bool]:
+    """In which of the texts the pattern is found, however long it and they are. Raises Unsearchable."""
+    async with searches.turns:
+        return await _matched_by_child(pattern, texts)
+
+
+async def _matched_by_child(pattern: str, texts: list[str]) -> list[bool]:
     child = await asyncio.create_subprocess_exec(
         *(sys.executable, "-I", "-S", "-E", "-c", _CHILD),
         stdin=asyncio.subprocess.PIPE,
@@ -74,12 +96,12 @@ async def _matching_elsewhere(pattern: str, texts: list[str]) -> list[bool]:
         question = json.dumps([pattern, texts]).encode()
         answer, _nothing = await asyncio.wait_for(child.communicate(question), PATIENCE_S)
     except TimeoutError:
-        raise bad_request(INVALID) from None
+        raise Unsearchable("too slow") from None
     finally:
         if child.returncode is None:
             child.kill()
             await child.wait()
     if child.returncode:
-        raise bad_request(INVALID)
+        raise Unsearchable("too large")
     found: list[bool] = json.loads(answer)
     return found

@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from amqpd.auth.users import Users
 from amqpd.broker.broker import Broker
 from amqpd.management.name_filter import Searches
-from amqpd.metrics.rates import Rates
+from amqpd.management.node import Node
+from amqpd.management.sampling import Sampling
 from amqpd.protocol.channel import Channel
 from amqpd.protocol.connection import Connection
 from amqpd.protocol.parameters import Parameters
@@ -25,11 +26,16 @@ VERSION = "3.10.8"
 
 @dataclass(frozen=True, slots=True)
 class Listening:
-    """An address that something listens on: protocol is "amqp" or "http" as RabbitMQ calls it."""
+    """An address that something listens on: protocol is "amqp" or "http" as RabbitMQ calls it, over TLS "amqp/ssl", "https".
+
+    `certfile` and `cacertfile` are those of a listener for TLS.
+    """
 
     protocol: str
     host: str
     port: int
+    certfile: str = ""
+    cacertfile: str = ""
 
 
 def nothing() -> int | None:
@@ -37,16 +43,32 @@ def nothing() -> int | None:
     return None
 
 
+def no_limit() -> int:
+    """What nobody has limited."""
+    return 0
+
+
 @dataclass(frozen=True, slots=True)
 class Machine:
     """What the shell knows of the machine; each question may be one that it has no answer to."""
 
     memory_used_bytes: Callable[[], int | None] = nothing
-    memory_limit_bytes: int = 0
+    memory_limit: Callable[[], int] = no_limit
     disk_free_bytes: Callable[[], int | None] = nothing
-    disk_free_limit_bytes: int = 0
+    disk_free_limit: Callable[[], int] = no_limit
     data_dir: str = ""
     config_files: tuple[str, ...] = ()
+    log_files: tuple[str, ...] = ("<stderr>",)
+
+    @property
+    def memory_limit_bytes(self) -> int:
+        """The memory above which publishers are held back; it may change."""
+        return self.memory_limit()
+
+    @property
+    def disk_free_limit_bytes(self) -> int:
+        """The free disk space below which publishers are held back; it may change."""
+        return self.disk_free_limit()
 
 
 class Site:
@@ -59,31 +81,31 @@ class Site:
         parameters: Parameters,
         machine: Machine | None = None,
         listening: list[Listening] | None = None,
+        *,
+        control: Node | None = None,
+        name: str = "",
+        started_s: float | None = None,
     ) -> None:
+        """`control` is what can be done to the node; `name` its name; `started_s` when it began, by the broker's clock."""
         self.broker = broker
         self.users = users
         self.parameters = parameters
         self.machine = machine or Machine()
         self.listening: list[Listening] = [] if listening is None else listening
         """The addresses of all listeners."""
-        self.node = parameters.cluster_name
+        self.control = control
+        self.node = name or parameters.cluster_name
         """What the only node is called; stays when the cluster gets another name."""
-        self.rates = Rates(broker.timers)
+        self.sampling = Sampling(self)
         self.searches = Searches()
-        name = broker.global_parameters.get(CLUSTER_NAME)
-        if isinstance(name, str):
-            self._tell_cluster_name(name)
-        self.started_s = broker.clock.monotonic_s()
+        tell_cluster_name(broker, parameters)
+        self.started_s = broker.clock.monotonic_s() if started_s is None else started_s
         self.process_id = os.getpid()
 
     def name_cluster(self, name: str) -> None:
         """Tell clients this name of the cluster from now on, also after a restart."""
         self.broker.set_global_parameter(CLUSTER_NAME, name)
-        self._tell_cluster_name(name)
-
-    def _tell_cluster_name(self, name: str) -> None:
-        self.parameters.cluster_name = name
-        self.parameters.server_properties[CLUSTER_NAME] = Field("S", name)
+        tell_cluster_name(self.broker, self.parameters)
 
     def connections(self) -> list[Connection]:
         """Every open connection."""
@@ -102,6 +124,14 @@ class Site:
         """The open connection of this name."""
         found = self.broker.connections.named(name)
         return found if isinstance(found, Connection) else None
+
+
+def tell_cluster_name(broker: Broker, parameters: Parameters) -> None:
+    """Tell clients the name that the cluster was given while it ran, if it was given one."""
+    name = broker.global_parameters.get(CLUSTER_NAME)
+    if isinstance(name, str):
+        parameters.cluster_name = name
+        parameters.server_properties[CLUSTER_NAME] = Field("S", name)
 
 
 def open_channels(connection: Connection) -> Iterator[Channel]:

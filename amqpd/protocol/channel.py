@@ -93,6 +93,8 @@ class Channel(Sink):
         """The consumer of direct replies, of which a channel has one at most."""
         self.published: i64 = 0
         self.acked: i64 = 0
+        self.routed: i64 = 0
+        """How many queues the messages published here went to, counted once for each."""
         self.counts = MessageCounts()
         """What happens seldom, and what consumers have got that are gone; see `message_counts`."""
         self._consumers_unacked: i64 = 0
@@ -475,6 +477,17 @@ class Channel(Sink):
         transaction = self.transaction
         return len(self.unacked) > 0 or (transaction is not None and len(transaction.settlements) > 0)
 
+    def unsettled(self, delivery_tag: i64, most: i64) -> list[tuple[int, Delivery]]:
+        """What is in the client's hands, from a delivery tag on, with the tags; it stays as it is."""
+        found = self.unacked.starting_at(delivery_tag, most)
+        transaction = self.transaction
+        if transaction is not None and transaction.settlements:
+            for settlement in transaction.settlements:
+                found += [each for each in settlement.deliveries if each[0] >= delivery_tag]
+            found.sort(key=tag_of)
+            del found[most:]
+        return found
+
     def next_delivery_tag(self) -> i64:
         """The tag of the delivery that comes next."""
         return self._next_delivery_tag
@@ -599,8 +612,10 @@ class Channel(Sink):
         counts = self.counts.copy()
         counts.publish = int(self.published)
         counts.ack = int(self.acked)
+        counts.routed = int(self.routed)
         if self.confirms is not None:
             counts.confirm = int(self.confirms.confirmed)
+            counts.publish_confirm = int(self.confirms.published)
         for consumer in self.consumers.values():
             count_deliveries(counts, consumer)
         return counts
@@ -623,7 +638,9 @@ class Channel(Sink):
         self._return_all()
         for consumer in list(self.consumers.values()):
             self.end_consumer(consumer)
-        self.vhost.counts.add(self.message_counts())
+        counts = self.message_counts()
+        self.vhost.counts.add(counts)
+        self.connection.broker.node.ended.channel_ended(counts)
 
     def begin_closing(self) -> None:
         """The channel was closed for an error; what else arrives on it is ignored until close-ok."""
@@ -641,6 +658,11 @@ def by_queue(deliveries: list[Delivery]) -> dict[Queue, list[Delivery]]:
     for delivery in deliveries:
         found.setdefault(delivery.queue, []).append(delivery)
     return found
+
+
+def tag_of(delivery: tuple[int, Delivery]) -> int:
+    """The delivery tag."""
+    return delivery[0]
 
 
 def stripped(name: str) -> str:

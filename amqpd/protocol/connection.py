@@ -28,6 +28,7 @@ from amqpd.errors import (
     SoftError,
     UnexpectedFrame,
 )
+from amqpd.events import CHANNEL, CONNECTION
 from amqpd.protocol import methods  # noqa: F401 - fills the table that channels dispatch by
 from amqpd.protocol.channel import Channel
 from amqpd.protocol.confirms import Confirms
@@ -225,6 +226,15 @@ class Connection(Publisher, OpenConnection, Login):
             self.send(0, commands.Connection.Unblocked())
         self._may_work(HELD_BY_ALARM)
         self._work()
+
+    def waits_for_log(self) -> bool:
+        """Whether its client waits for an answer or a confirm that waits for the disk."""
+        if self.held & (HELD_BY_LOG | HELD_ANSWER):
+            return True
+        for channel in self.channels.values():
+            if channel.confirms is not None and channel.confirms.unanswered():
+                return True
+        return False
 
     def wait_for_log(self) -> None:
         """Too much waits for the disk: this publisher goes on when it is being written."""
@@ -574,7 +584,8 @@ class Connection(Publisher, OpenConnection, Login):
             self.hang_up()
 
     def _refuse_channel(self, channel: Channel, error: AmqpError) -> None:
-        self.tell("error", "channel error", {"channel": int(channel.id), "error": error.reply_text()})
+        fields: dict[str, object] = {"channel": int(channel.id), "error": error.reply_text()}
+        self.tell("error", "channel error", fields, CHANNEL)
         class_id, method_id = int(self.method_id >> 16), int(self.method_id & 0xFFFF)
         channel.send_confirms()
         self.send(
@@ -661,6 +672,9 @@ class Connection(Publisher, OpenConnection, Login):
             self.broker.open_counts.connection_ended(self.vhost_opened().name, user)
             self.broker.connections.remove(self)
             self.users.logged_out(user, self)
+            self.broker.node.ended.connection_ended(
+                self.received_bytes, self.written_bytes(), int(self.reads), int(self.writes)
+            )
 
     def _set_timer(self, timer: Timer | None) -> None:
         """There is one deadline at a time: for the handshake, or for closing."""
@@ -668,14 +682,14 @@ class Connection(Publisher, OpenConnection, Login):
             self._timer.cancel()
         self._timer = timer
 
-    def tell(self, level: str, sentence: str, fields: dict[str, object]) -> None:
+    def tell(self, level: str, sentence: str, fields: dict[str, object], category: str = CONNECTION) -> None:
         """Let it be known what happened here."""
         about: dict[str, object] = {"connection": self.peer.name}
         if self.vhost is not None:
             about["vhost"] = self.vhost.name
         if self.user is not None:
             about["user"] = self.user.name
-        self.broker.events.tell(level, sentence, {**about, **fields})
+        self.broker.events.tell(level, sentence, {**about, **fields}, category)
 
 
 def limit_of(limit: int | None) -> i64:

@@ -42,6 +42,8 @@ if TYPE_CHECKING:
 
 PROTOCOL_HEADER: Final = b"AMQP\x00\x00\x09\x01"
 HEADER_SIZE: Final = 8
+PROTOCOL: Final = "amqp091"
+"""What it is called where logins are counted (RabbitMQ 3.10)."""
 ACCEPTED_HEADERS: Final = {
     b"AMQP\x00\x00\x09\x01": (0, 9),
     b"AMQP\x01\x01\x00\x09": (0, 9),
@@ -163,6 +165,7 @@ class Handshake:
             assert isinstance(step, ExternalName)
             user = users.authenticate_external(step.user)
         users.check_loopback(user, connection.peer.is_loopback)
+        connection.broker.node.logins.note(PROTOCOL, True)
         connection.user = user
         connection.state = TUNING
         offer = connection.parameters
@@ -174,6 +177,7 @@ class Handshake:
     def _refuse_login(self, mechanism: str, reason: str) -> None:
         """Say so to a client that can hear it; the reason is for the log alone."""
         connection = self._connection
+        connection.broker.node.logins.note(PROTOCOL, False)
         connection.tell("error", "login refused", {"mechanism": mechanism, "reason": reason})
         if not client_capability(connection.client_properties, "authentication_failure_close"):
             connection.refuse_silently(reason)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from mypy_extensions import i64, mypyc_attr
 
 from amqpd import __version__
@@ -37,7 +39,9 @@ class Parameters:
         max_message_size_bytes: i64 = 134217728,
         output_max_bytes: i64 = 1048576,
         consumer_timeout_ms: i64 = 1800000,
+        default_queue_type: str = "",
     ) -> None:
+        """`default_queue_type` is for vhosts that have none of their own; empty is none."""
         self.cluster_name = cluster_name
         self.heartbeat_s = heartbeat_s
         self.frame_max_bytes = frame_max_bytes
@@ -46,6 +50,7 @@ class Parameters:
         self.max_message_size_bytes = max_message_size_bytes
         self.output_max_bytes = output_max_bytes
         self.consumer_timeout_ms = consumer_timeout_ms
+        self.default_queue_type = default_queue_type
         self.server_properties: Table = table_of(
             {
                 "capabilities": CAPABILITIES,
@@ -59,6 +64,29 @@ class Parameters:
         )
 
 
+class Encryption:
+    """What a connection is encrypted with, in Erlang's words, and the certificate that its client has shown."""
+
+    def __init__(
+        self,
+        protocol: str,
+        key_exchange: str,
+        cipher: str,
+        mac: str,
+        subject: str = "",
+        issuer: str = "",
+        validity: str = "",
+    ) -> None:
+        self.protocol = protocol
+        self.key_exchange = key_exchange
+        self.cipher = cipher
+        self.mac = mac
+        self.subject = subject
+        """Of the certificate, as its issuer and validity: empty without one."""
+        self.issuer = issuer
+        self.validity = validity
+
+
 class Peer:
     """Who is at the other end, and at this one."""
 
@@ -68,6 +96,8 @@ class Peer:
         self.is_loopback = is_loopback
         self.external_name = external_name
         """The user that a verified TLS certificate names, empty if it names none; None without one: no EXTERNAL."""
+        self.encryption: Callable[[], Encryption] | None = None
+        """What tells of the encryption, if there is any."""
 
 
 @mypyc_attr(allow_interpreted_subclasses=True)

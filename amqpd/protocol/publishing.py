@@ -216,9 +216,11 @@ class Publishing:
 
     def _count(self, exchange: Exchange, queues: list[Queue], count: i64) -> None:
         """So many messages were published to an exchange and went to these queues."""
+        copies: i64 = count * len(queues)
         self._channel.published += count
+        self._channel.routed += copies
         exchange.published += count
-        exchange.routed += count * len(queues)
+        exchange.routed += copies
         for queue in queues:
             queue.published += count
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Final
 
-from amqpd.events import Events
+from amqpd.events import CONNECTION, Events
 from amqpd.server.arrival import Arrival, written_address
 from amqpd.server.proxy_protocol import MalformedHeader, ProxyHeader, missing_bytes, read_header
 from amqpd.server.tls import HandshakeRefused, Tls, reason_of
@@ -22,6 +22,12 @@ ALERT_S: Final = 1.0
 """How long a client whose handshake we refused has to take note."""
 NO_ROOM: Final = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 NO_ROOM_PAUSE_S: Final = 1.0
+
+SAID_NOTHING: Final = "client closed before it said anything"
+HEADER_REFUSED: Final = "proxy protocol header refused"
+HEADER_TOO_SLOW: Final = "the PROXY protocol header took too long"
+HANDSHAKE_FAILED: Final = "TLS handshake failed"
+HANDSHAKE_TOO_SLOW: Final = "the handshake took too long"
 
 MakeSession = Callable[[Arrival], asyncio.BaseProtocol]
 
@@ -38,8 +44,12 @@ class Acceptor:
         *,
         tls: Tls | None,
         proxy_protocol: bool,
+        refusal_level: str = "error",
     ) -> None:
-        """Begin, in the running event loop, with a socket that listens and does not block."""
+        """Begin, in the running event loop, with a socket that listens and does not block.
+
+        `refusal_level` is how much it matters that somebody was not let in.
+        """
         self._loop = asyncio.get_running_loop()
         self._listening = listening
         self._events = events
@@ -47,6 +57,7 @@ class Acceptor:
         self._tell_fault = tell_fault
         self._tls = tls
         self._proxy_protocol = proxy_protocol
+        self._refusal_level = refusal_level
         self._receptions: dict[asyncio.Task[None], socket.socket] = {}
         self._pause: asyncio.TimerHandle | None = None
         self._watch()
@@ -74,7 +85,9 @@ class Acceptor:
             accepted, address = self._listening.accept()
         except OSError as error:
             if error.errno in NO_ROOM:
-                self._events.tell("error", "cannot accept connections", {"reason": error.strerror})
+                self._events.tell(
+                    "error", "cannot accept connections", {"reason": error.strerror}, CONNECTION
+                )
                 self._loop.remove_reader(self._listening)
                 self._pause = self._loop.call_later(NO_ROOM_PAUSE_S, self._watch)
             return
@@ -95,6 +108,11 @@ class Acceptor:
         """Lead one connection to its session, or close it with a line in the log."""
         header = None
         try:
+            if not await self._says_something(accepted):
+                # Whoever looks whether we are there does this all the time (RabbitMQ 3.10 has it for debugging, too).
+                accepted.close()
+                self._events.tell("debug", SAID_NOTHING, {"peer": peer}, CONNECTION)
+                return
             if self._proxy_protocol:
                 header = await self._header(accepted)
                 if header.client is not None:
@@ -106,13 +124,41 @@ class Acceptor:
                 await self._shake_hands(accepted, peer, Arrival(header, self._tls), self._tls)
         except MalformedHeader as error:
             accepted.close()
-            self._refuse("proxy protocol header refused", peer, str(error))
+            self._refuse(HEADER_REFUSED, peer, str(error))
+        except TimeoutError:
+            accepted.close()
+            if self._proxy_protocol:
+                self._refuse(HEADER_REFUSED, peer, HEADER_TOO_SLOW)
+            else:
+                self._refuse(HANDSHAKE_FAILED, peer, HANDSHAKE_TOO_SLOW)
         except OSError:
             # Gone before it could become a session.
             accepted.close()
 
     def _refuse(self, sentence: str, peer: str, reason: str) -> None:
-        self._events.tell("error", sentence, {"peer": peer, "reason": reason})
+        self._events.tell(self._refusal_level, sentence, {"peer": peer, "reason": reason}, CONNECTION)
+
+    async def _says_something(self, accepted: socket.socket) -> bool:
+        """Wait for the first byte, and leave it; False if the client ends the connection before. Raises TimeoutError."""
+        patience_s = PROXY_HEADER_S
+        if not self._proxy_protocol and self._tls is not None:
+            patience_s = self._tls.options.handshake_timeout_s
+        async with asyncio.timeout(patience_s):
+            while True:
+                try:
+                    return bool(accepted.recv(1, socket.MSG_PEEK))
+                except BlockingIOError:
+                    await self._readable(accepted)
+                except OSError:
+                    return False
+
+    async def _readable(self, accepted: socket.socket) -> None:
+        readable = asyncio.Event()
+        self._loop.add_reader(accepted, readable.set)
+        try:
+            await readable.wait()
+        finally:
+            self._loop.remove_reader(accepted)
 
     async def _header(self, accepted: socket.socket) -> ProxyHeader:
         """Read the header and not a byte more. Raises MalformedHeader."""
@@ -125,7 +171,7 @@ class Acceptor:
                         raise MalformedHeader("the connection ended before the PROXY protocol header")
                     data += received
         except TimeoutError:
-            raise MalformedHeader("the PROXY protocol header took too long") from None
+            raise MalformedHeader(HEADER_TOO_SLOW) from None
         except OSError as error:
             raise MalformedHeader(f"the connection broke: {error.strerror}") from None
         return read_header(data)
@@ -145,7 +191,7 @@ class Acceptor:
                 )
             except OSError as error:
                 accepted.close()
-                self._refuse("TLS handshake failed", peer, reason_of(error))
+                self._refuse(HANDSHAKE_FAILED, peer, reason_of(error))
                 if isinstance(error, HandshakeRefused):
                     await self._say_why(spare, error.alert)
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
+from functools import partial
 
 from amqpd.protocol.parameters import Peer
+from amqpd.server.encryption import encryption_of
 from amqpd.server.proxy_protocol import ProxyHeader
 from amqpd.server.tls import Tls
 
@@ -29,7 +31,10 @@ class Arrival:
         user = self._tls.user(transport.get_extra_info("ssl_object")) if self._tls is not None else None
         # Of a client that the proxy does not name, all we know is that it need not be where the proxy is.
         is_loopback = is_known and isinstance(client, tuple) and is_loopback_host(str(client[0]))
-        return Peer(f"{written_address(client)} -> {written_address(server)}", is_loopback, user)
+        peer = Peer(f"{written_address(client)} -> {written_address(server)}", is_loopback, user)
+        if self._tls is not None:
+            peer.encryption = partial(encryption_of, transport.get_extra_info("ssl_object"))
+        return peer
 
 
 class LocalArrival(Arrival):

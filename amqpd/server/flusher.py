@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from queue import SimpleQueue
 
 from amqpd.store.api import Flusher, Group
@@ -64,13 +65,17 @@ class FlusherThread(Flusher):
         """What the thread does."""
         while (group := self._groups.get()) is not None:
             error: Exception | None = None
+            began_s = time.perf_counter()
             try:
                 group.write()
             except Exception as raised:
                 error = raised
-            self._loop.call_soon_threadsafe(self._written, group, error)
+            writing_s = time.perf_counter() - began_s
+            self._loop.call_soon_threadsafe(self._written, group, error, writing_s)
 
-    def _written(self, group: Group, error: Exception | None) -> None:
+    def _written(self, group: Group, error: Exception | None, writing_s: float) -> None:
+        self.groups_written += 1
+        self.writing_s += writing_s
         self._is_writing = False
         self._idle.set()
         if error is None:

@@ -17,6 +17,7 @@ from amqpd.broker.broker import Broker
 from amqpd.protocol.parameters import Parameters
 from amqpd.server.accepting import Acceptor
 from amqpd.server.arrival import Arrival, LocalArrival
+from amqpd.server.draining import until_answered
 from amqpd.server.session import Session
 from amqpd.server.timekeeper import Timekeeper
 from amqpd.server.tls import Tls, TlsError, TlsOptions
@@ -28,8 +29,7 @@ RECEIVE_BUFFER_BYTES = 2097152
 """What the system may keep of a connection until we read it: half of it or twice of it cost a sixth to a third of
 the throughput of messages of 1 MB (bench/compare.py, large-1m), and it is a bound."""
 NO_SUCH_ADDRESS = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
-GOODBYE_S = 2.0
-"""How long clients have to answer connection.close when the broker stops."""
+SHUTDOWN_TIMEOUT_S = 5.0
 
 
 class ListenError(Exception):
@@ -47,8 +47,12 @@ class Server:
         read_size_bytes: int,
         *,
         proxy_protocol: bool = False,
+        shutdown_timeout_s: float = SHUTDOWN_TIMEOUT_S,
     ) -> None:
-        """With `proxy_protocol`, every connection over TCP has to begin with a proxy's header."""
+        """With `proxy_protocol`, every connection over TCP has to begin with a proxy's header.
+
+        `shutdown_timeout_s` is how long it takes at most until all is confirmed, and clients have said goodbye.
+        """
         self.broker = broker
         self.users = users
         self.parameters = parameters
@@ -59,9 +63,14 @@ class Server:
         self.large_read_buffer = memoryview(bytearray(max(read_size_bytes, LARGE_READ_BYTES)))
         self._timekeeper = Timekeeper(broker.timers)
         self._proxy_protocol = proxy_protocol
-        self._tls: Tls | None = None
+        self._shutdown_timeout_s = shutdown_timeout_s
+        self.tls: Tls | None = None
+        """What connections over TLS are made with, if there are any."""
+        self.addresses: list[tuple[str, int]] = []
+        """Where it listens over TCP, or will again, without those for TLS."""
         self.tls_addresses: list[tuple[str, int]] = []
         self.unix_paths: list[Path] = []
+        self._unix_mode = 0
         self._over_tcp = Arrival()
         self._servers: list[asyncio.Server | Acceptor] = []
         self._unix_listeners: list[UnixListener] = []
@@ -71,20 +80,17 @@ class Server:
     def use_tls(self, options: TlsOptions) -> None:
         """Read the certificates that `listen` needs for TLS. Raises ListenError."""
         try:
-            self._tls = Tls(options)
+            self.tls = Tls(options)
         except TlsError as error:
             raise ListenError(str(error)) from None
 
-    def reload_certificates(self) -> None:
-        """Read the files with certificates again: new connections get them, or, if they are bad, what there was."""
-        if self._tls is None:
-            return
-        try:
-            self._tls.reload()
-        except TlsError as error:
-            self.broker.events.tell("error", "certificates not reloaded", {"reason": str(error)})
-        else:
-            self.broker.events.tell("info", "certificates reloaded", {})
+    def reload_certificates(self, options: TlsOptions | None = None) -> None:
+        """Read the files with certificates again, others if the options name others.
+
+        New connections get them, or, if they are bad, what there was.
+        """
+        if self.tls is not None:
+            self.tls.reload_or_tell(self.broker.events, options)
 
     async def listen(
         self, hosts: Sequence[str], port: int, *, over_tls: bool = False
@@ -96,7 +102,7 @@ class Server:
         addresses: list[tuple[str, int]] = []
         for host in hosts:
             try:
-                taken = await self._listen(host, port, self._tls if over_tls else None)
+                taken = await self._listen(host, port, self.tls if over_tls else None)
             except OSError as error:
                 if host in ("::1", "::") and len(hosts) > 1 and error.errno in NO_SUCH_ADDRESS:
                     continue
@@ -104,9 +110,24 @@ class Server:
                 raise ListenError(f"cannot listen on {host} port {port}: {error.strerror or error}") from None
             port = port or taken[0][1]
             addresses += taken
-        if over_tls:
-            self.tls_addresses += addresses
+        known = self.tls_addresses if over_tls else self.addresses
+        known += addresses
         return addresses
+
+    async def listen_again(self) -> None:
+        """Listen where it did before `stop_listening`. Raises ListenError, and listens nowhere then."""
+        plain, encrypted, paths = self.addresses, self.tls_addresses, self.unix_paths
+        self.addresses, self.tls_addresses, self.unix_paths = [], [], []
+        try:
+            for host, port in plain:
+                await self.listen([host], port)
+            for host, port in encrypted:
+                await self.listen([host], port, over_tls=True)
+            for path in paths:
+                await self.listen_unix(path, self._unix_mode)
+        except ListenError:
+            self.addresses, self.tls_addresses, self.unix_paths = plain, encrypted, paths
+            raise
 
     async def _listen(self, host: str, port: int, tls: Tls | None) -> list[tuple[str, int]]:
         addresses: list[tuple[str, int]] = []
@@ -143,6 +164,7 @@ class Server:
             self._stop_listening()
             raise ListenError(f"cannot listen on {path}: {error.strerror or error}") from None
         self._unix_listeners.append(listener)
+        self._unix_mode = mode
         self.unix_paths.append(path)
         self._servers.append(
             await self.loop.create_unix_server(
@@ -157,19 +179,37 @@ class Server:
 
     async def stop(self) -> None:
         """Listen no more, tell every client (connection.close 320), and wait a little for their answers."""
+        await self.stop_listening()
+        await self.close_connections()
+        self._timekeeper.stop()
+
+    async def stop_listening(self) -> None:
+        """Listen no more; whoever is connected stays."""
         acceptors = [server for server in self._servers if isinstance(server, Acceptor)]
         self._stop_listening()
         for acceptor in acceptors:
             await acceptor.closed()
+
+    async def close_connections(self, reason: str = "") -> None:
+        """Confirm what was published, tell every client (320, with this reason or that the broker stops), and wait a while
+        for their answers.
+        """
+        journal = self.broker.storage.journal
+        with anyio.move_on_after(self._shutdown_timeout_s) as patience:
+            for session in self.sessions:
+                session.hear_no_more()
+            await until_answered(journal, [session.connection for session in self.sessions])
         for session in list(self.sessions):
+            if reason:
+                session.connection.close_for(reason)
             session.connection.shut_down()
+            session.hear_goodbye()
         if self.sessions:
-            with anyio.move_on_after(GOODBYE_S):
+            with anyio.CancelScope(deadline=patience.deadline):
                 await self._all_ended.wait()
         for session in list(self.sessions):
             session.abort()
         await anyio.sleep(0)
-        self._timekeeper.stop()
 
     def _stop_listening(self) -> None:
         for server in self._servers:

@@ -13,6 +13,7 @@ from pathlib import Path
 from amqpd.broker.alarms import DISK, MEMORY, Alarms
 from amqpd.clock import Timer, Timers
 from amqpd.events import Events
+from amqpd.server.cgroups import memory_limit_bytes
 
 MEMORY_CHECK_S = 1.0
 DISK_CHECK_MIN_S = 0.1
@@ -52,10 +53,10 @@ class Resources:
         self._alarms = alarms
         self._timers = timers
         self._events = events
-        self._memory_limit_bytes = memory_limit_bytes
+        self.memory_limit_bytes = memory_limit_bytes
         self._resident_bytes = resident_bytes
         self._give_memory_back = give_memory_back
-        self._disk_free_limit_bytes = disk_free_limit_bytes
+        self.disk_free_limit_bytes = disk_free_limit_bytes
         self._free_bytes = free_bytes
         self._raised: set[str] = set()
         self._unreadable: set[str] = set()
@@ -74,6 +75,24 @@ class Resources:
             timer.cancel()
         self._waiting.clear()
 
+    def set_memory_limit(self, limit_bytes: int) -> None:
+        """Let this be the limit from now on, and measure at once."""
+        self.memory_limit_bytes = limit_bytes
+        self._cancel(MEMORY)
+        self._watch_memory()
+
+    def set_disk_free_limit(self, limit_bytes: int) -> None:
+        """The same for the disk."""
+        self.disk_free_limit_bytes = limit_bytes
+        if self._free_bytes is not None:
+            self._cancel(DISK)
+            self._watch_disk(self._free_bytes)
+
+    def _cancel(self, resource: str) -> None:
+        waiting = self._waiting.pop(resource, None)
+        if waiting is not None:
+            waiting.cancel()
+
     # Memory
 
     def _watch_memory(self) -> None:
@@ -84,13 +103,13 @@ class Resources:
             self._tell_unreadable(MEMORY, "used memory cannot be read", error)
             return
         self._unreadable.discard(MEMORY)
-        fields: dict[str, object] = {"used_bytes": used_bytes, "limit_bytes": self._memory_limit_bytes}
-        self._set_alarm(MEMORY, used_bytes > self._memory_limit_bytes, fields)
+        fields: dict[str, object] = {"used_bytes": used_bytes, "limit_bytes": self.memory_limit_bytes}
+        self._set_alarm(MEMORY, used_bytes > self.memory_limit_bytes, fields)
 
     def _used_bytes(self) -> int:
         """What is really used: with more than the limit, what is left after giving back what is not needed."""
         used_bytes = self._resident_bytes()
-        if used_bytes <= self._memory_limit_bytes or not self._give_back():
+        if used_bytes <= self.memory_limit_bytes or not self._give_back():
             return used_bytes
         return self._resident_bytes()
 
@@ -113,17 +132,17 @@ class Resources:
             self._unreadable.discard(DISK)
         except OSError as error:
             self._tell_unreadable(DISK, "free disk space cannot be read", error)
-        is_short = free_bytes is None or free_bytes < self._disk_free_limit_bytes
-        fields: dict[str, object] = {"free_bytes": free_bytes, "limit_bytes": self._disk_free_limit_bytes}
+        is_short = free_bytes is None or free_bytes < self.disk_free_limit_bytes
+        fields: dict[str, object] = {"free_bytes": free_bytes, "limit_bytes": self.disk_free_limit_bytes}
         delay_s = self._disk_check_s(free_bytes)
         self._waiting[DISK] = self._timers.after(delay_s, lambda: self._watch_disk(read_free_bytes))
         self._set_alarm(DISK, is_short, fields)
 
     def _disk_check_s(self, free_bytes: int | None) -> float:
         """Seconds until the disk is to be looked at again; a raised alarm waits longest (RabbitMQ 3.10)."""
-        if free_bytes is None or free_bytes < self._disk_free_limit_bytes:
+        if free_bytes is None or free_bytes < self.disk_free_limit_bytes:
             return DISK_CHECK_MAX_S
-        full_in_s = (free_bytes - self._disk_free_limit_bytes) / DISK_FILLS_BYTES_PER_S
+        full_in_s = (free_bytes - self.disk_free_limit_bytes) / DISK_FILLS_BYTES_PER_S
         return min(max(full_in_s, DISK_CHECK_MIN_S), DISK_CHECK_MAX_S)
 
     # Both
@@ -152,7 +171,13 @@ class Resources:
 
 
 def total_memory_bytes() -> int:
-    """This machine's memory; 1 GiB, as RabbitMQ assumes, where the system does not say. Limits of containers don't count."""
+    """The memory that there is for us: the machine's, or that of our container if it has less."""
+    machine_bytes = _machine_memory_bytes()
+    return min(machine_bytes, memory_limit_bytes() or machine_bytes)
+
+
+def _machine_memory_bytes() -> int:
+    """1 GiB, as RabbitMQ assumes, where the system does not say."""
     try:
         return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     except (AttributeError, OSError, ValueError):
@@ -198,7 +223,7 @@ def _malloc_trim() -> Callable[[int], object] | None:
         import ctypes
 
         trim = ctypes.CDLL(None).malloc_trim
-    except (AttributeError, ImportError, OSError):
+    except (AttributeError, ImportError, MemoryError, OSError):
         return None
     trim.argtypes = [ctypes.c_size_t]
     trim.restype = ctypes.c_int

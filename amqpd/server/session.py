@@ -35,6 +35,7 @@ OTHERS_TURN = 1
 PUBLISHES_TOO_FAST = 2
 NEVER_READS = 4
 BLOCKED = 8
+BROKER_STOPS = 16
 
 ABORT_S = 5.0
 """How long the last output may take to be read by the peer after we have closed."""
@@ -197,6 +198,15 @@ class Session(asyncio.BufferedProtocol):
         self._read_again(BLOCKED)
 
     # Ending
+
+    def hear_no_more(self) -> None:
+        """Read nothing that might have to be answered: the broker is about to say goodbye."""
+        self._stop_reading(BROKER_STOPS)
+
+    def hear_goodbye(self) -> None:
+        """Send what there is, and read what the client answers."""
+        self.flush()
+        self._read_again(BROKER_STOPS)
 
     def close(self) -> None:
         """Write what is left, then close; a peer that does not read even that is cut off after a while."""

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Final, cast
 
 from amqpd.auth.certificate_names import CertificateLogin, MalformedCertificate
+from amqpd.events import Events
 
 VERSIONS: Final = {
     "tlsv1": ssl.TLSVersion.TLSv1,
@@ -49,6 +50,8 @@ class TlsOptions:
     honor_cipher_order: bool = False
     handshake_timeout_s: float = 5.0
     login: CertificateLogin = field(default_factory=CertificateLogin)
+    keys: str = "ssl_options"
+    """What the names of the settings begin with, for errors."""
 
 
 class Tls:
@@ -59,9 +62,24 @@ class Tls:
         self.options = options
         self.context: ssl.SSLContext = _context(options)
 
-    def reload(self) -> None:
-        """Read the certificates again, for new connections. Raises TlsError, and goes on with what there was."""
-        self.context = _context(self.options)
+    def reload(self, options: TlsOptions | None = None) -> None:
+        """Read the certificates again, by other options if some are given, for new connections.
+
+        Raises TlsError, and goes on with what there was.
+        """
+        options = options or self.options
+        self.context = _context(options)
+        self.options = options
+
+    def reload_or_tell(self, events: Events, options: TlsOptions | None = None) -> None:
+        """The same, with a line in the log; one that says why if the certificates are bad."""
+        fields: dict[str, object] = {"settings": self.options.keys}
+        try:
+            self.reload(options)
+        except TlsError as error:
+            events.tell("error", "certificates not reloaded", {**fields, "reason": str(error)})
+        else:
+            events.tell("info", "certificates reloaded", fields)
 
     def user(self, stream: ssl.SSLObject | None) -> str | None:
         """The user that the peer's certificate names: empty if it names none, None without a verified certificate."""
@@ -137,12 +155,14 @@ def _context(options: TlsOptions) -> ssl.SSLContext:
 def _choose_versions(context: ssl.SSLContext, options: TlsOptions) -> None:
     unknown = [version for version in options.versions if version not in VERSIONS]
     if unknown:
-        raise TlsError(f"ssl_options.versions: '{unknown[0]}' is none of {', '.join(VERSIONS)}")
+        raise TlsError(f"{options.keys}.versions: '{unknown[0]}' is none of {', '.join(VERSIONS)}")
     chosen = [version for version in VERSIONS if version in options.versions]
     if options.ciphers and not any(name.startswith(TLS_1_3_SUITE) for name in options.ciphers):
         chosen = [version for version in chosen if version != "tlsv1.3"]
     if not chosen:
-        raise TlsError("ssl_options.versions: no version is left that ssl_options.ciphers has suites for")
+        raise TlsError(
+            f"{options.keys}.versions: no version is left that {options.keys}.ciphers has suites for"
+        )
     with warnings.catch_warnings():
         # Whoever asks for an old version knows that it is old.
         warnings.simplefilter("ignore", DeprecationWarning)
@@ -166,7 +186,7 @@ def _choose_ciphers(context: ssl.SSLContext, options: TlsOptions) -> None:
         try:
             context.set_ciphers(name)
         except ssl.SSLError:
-            raise TlsError(f"ssl_options.ciphers: OpenSSL knows no cipher suite '{name}'") from None
+            raise TlsError(f"{options.keys}.ciphers: OpenSSL knows no cipher suite '{name}'") from None
     if names:
         level = ["@SECLEVEL=0"] if set(OLD_VERSIONS) & set(options.versions) else []
         context.set_ciphers(":".join(names + level))
@@ -174,46 +194,46 @@ def _choose_ciphers(context: ssl.SSLContext, options: TlsOptions) -> None:
 
 def _load(context: ssl.SSLContext, options: TlsOptions) -> None:
     if options.certfile is None:
-        raise TlsError("ssl_options.certfile: a TLS listener needs a certificate")
-    _check_readable("certfile", options.certfile)
-    _check_readable("keyfile", options.keyfile)
+        raise TlsError(f"{options.keys}.certfile: a TLS listener needs a certificate")
+    _check_readable(f"{options.keys}.certfile", options.certfile)
+    _check_readable(f"{options.keys}.keyfile", options.keyfile)
     try:
         context.load_cert_chain(options.certfile, options.keyfile, lambda: options.password)
     except (ssl.SSLError, ValueError) as error:
         key = f" with the key {options.keyfile}" if options.keyfile is not None else ""
-        raise TlsError(f"ssl_options.certfile: {options.certfile}{key}: {reason_of(error)}") from None
+        raise TlsError(f"{options.keys}.certfile: {options.certfile}{key}: {reason_of(error)}") from None
     if options.dhfile is not None:
-        _check_readable("dhfile", options.dhfile)
+        _check_readable(f"{options.keys}.dhfile", options.dhfile)
         try:
             context.load_dh_params(options.dhfile)  # type: ignore[arg-type]
         except ssl.SSLError as error:
-            raise TlsError(f"ssl_options.dhfile: {options.dhfile}: {reason_of(error)}") from None
+            raise TlsError(f"{options.keys}.dhfile: {options.dhfile}: {reason_of(error)}") from None
     _load_authorities(context, options)
 
 
 def _load_authorities(context: ssl.SSLContext, options: TlsOptions) -> None:
     if options.fail_if_no_peer_cert and not options.verify_peer:
-        raise TlsError("ssl_options.fail_if_no_peer_cert: needs ssl_options.verify = verify_peer")
+        raise TlsError(f"{options.keys}.fail_if_no_peer_cert: needs {options.keys}.verify = verify_peer")
     if options.verify_peer:
         if options.cacertfile is None:
-            raise TlsError("ssl_options.cacertfile: verify_peer needs the certificates of authorities")
+            raise TlsError(f"{options.keys}.cacertfile: verify_peer needs the certificates of authorities")
         context.verify_mode = ssl.CERT_REQUIRED if options.fail_if_no_peer_cert else ssl.CERT_OPTIONAL
     if options.cacertfile is not None:
-        _check_readable("cacertfile", options.cacertfile)
+        _check_readable(f"{options.keys}.cacertfile", options.cacertfile)
         try:
             context.load_verify_locations(options.cacertfile)
         except ssl.SSLError as error:
-            raise TlsError(f"ssl_options.cacertfile: {options.cacertfile}: {reason_of(error)}") from None
+            raise TlsError(f"{options.keys}.cacertfile: {options.cacertfile}: {reason_of(error)}") from None
 
 
-def _check_readable(name: str, file: Path | None) -> None:
+def _check_readable(key: str, file: Path | None) -> None:
     if file is None:
         return
     try:
         with open(file, "rb") as opened:
             opened.read(1)
     except OSError as error:
-        raise TlsError(f"ssl_options.{name}: {file}: {error.strerror}") from None
+        raise TlsError(f"{key}: {file}: {error.strerror}") from None
 
 
 REASONS: Final = {

@@ -168,5 +168,9 @@ class Log:
 class Flusher:
     """Whoever forms groups and has them written; the shell's is a thread, a test's does it when told."""
 
+    groups_written: int = 0
+    writing_s: float = 0.0
+    """How long it took until those were on disk, all together."""
+
     def wake(self, soon: bool) -> None:
         """There is something to write: `soon` if somebody waits for it, else when it suits."""

@@ -8,7 +8,7 @@ from typing import Final, final
 from librt.strings import read_i64_le
 from mypy_extensions import i64
 
-from amqpd.events import Events
+from amqpd.events import QUEUE, Events
 from amqpd.message import NOT_LOGGED, TO_BE_LOGGED, Message
 from amqpd.store.api import CannotRead, Log
 from amqpd.store.budget import UNLIMITED, MemoryBudget
@@ -95,12 +95,13 @@ class Storage:
         while index.paged.count:
             first = index.paged.first(RELEASED_AT_ONCE_MESSAGES, UNLIMITED)
             for paged in first:
-                self._log_of(paged.log_position).release(paged.log_position, paged.share)
+                self.log_of(paged.log_position).release(paged.log_position, paged.share)
             index.paged.drop(len(first))
         index.paged_body_bytes = 0
         self._trim_spill()
 
-    def _log_of(self, position: i64) -> Log:
+    def log_of(self, position: i64) -> Log:
+        """The log that a position is in: the journal's, or the spill."""
         if position >= SPILLED:
             assert self.spill is not None
             return self.spill.log
@@ -163,7 +164,7 @@ class Storage:
         position = message.log_position
         if not index.logged or position == NOT_LOGGED:
             return self.spill is not None and not self._spill_failed
-        return position != TO_BE_LOGGED and self._log_of(position).is_durable(position)
+        return position != TO_BE_LOGGED and self.log_of(position).is_durable(position)
 
     def _spill_some(
         self, index: QueueIndex, places: Sequence[int], messages: list[Message]
@@ -193,7 +194,7 @@ class Storage:
 
     def _fail_spill(self, error: str) -> None:
         self._spill_failed = True
-        self._events.tell("error", "messages can't be spilled to disk", {"error": error})
+        self._events.tell("error", "messages can't be spilled to disk", {"error": error}, QUEUE)
 
     def page_in(self, index: QueueIndex, paged: list[PagedMessage]) -> list[Message]:
         """Take the first of what is paged into memory again. Raises CannotRead, and then all is as it was."""
@@ -214,10 +215,10 @@ class Storage:
             at: i64 = wanted.log_position - base
             if base < 0 or at < 0 or not has_record(data, at):
                 base = wanted.log_position
-                data = self._log_of(base).read(base, _run_bytes(paged, number))
+                data = self.log_of(base).read(base, run_bytes(paged, number))
                 at = 0
                 if not has_record(data, 0) and len(data) >= RECORD_HEAD_BYTES:
-                    data = self._log_of(base).read(base, record_size(data, 0))
+                    data = self.log_of(base).read(base, record_size(data, 0))
             check_held(data, at, index.id, wanted)
             records.append(Record(data, at, wanted.queue_position))
         return records
@@ -228,13 +229,13 @@ class Storage:
         if index.logged and self.journal is not None:
             self.journal.settle_range(index, first[0].queue_position, first[-1].queue_position + 1)
         for paged in first:
-            self._log_of(paged.log_position).release(paged.log_position, paged.share)
+            self.log_of(paged.log_position).release(paged.log_position, paged.share)
         index.paged.drop(len(first))
         self._trim_spill()
 
     def _came_in(self, index: QueueIndex, paged: PagedMessage, message: Message) -> None:
         if paged.log_position >= SPILLED:
-            self._log_of(paged.log_position).release(paged.log_position, paged.share)
+            self.log_of(paged.log_position).release(paged.log_position, paged.share)
         else:
             message.log_position = paged.log_position
             message.log_share = paged.share
@@ -242,7 +243,8 @@ class Storage:
 
     def tell_unreadable(self, queue: str, reason: str) -> None:
         """Let it be known that a queue's messages can't be read."""
-        self._events.tell("error", "messages can't be read from disk", {"queue": queue, "error": reason})
+        fields: dict[str, object] = {"queue": queue, "error": reason}
+        self._events.tell("error", "messages can't be read from disk", fields, QUEUE)
 
     def close(self) -> None:
         """Give all files back."""
@@ -252,7 +254,7 @@ class Storage:
             self.spill.close()
 
 
-def _run_bytes(paged: list[PagedMessage], number: i64) -> i64:
+def run_bytes(paged: list[PagedMessage], number: i64) -> i64:
     """How much to read for this message and those behind it that are close in the log."""
     start = paged[number].log_position
     end: i64 = start + paged[number].share
@@ -282,14 +284,24 @@ def is_message(data: bytes, at: i64) -> bool:
 
 def check_held(data: bytes, at: i64, queue_id: i64, wanted: PagedMessage) -> None:
     """Raise CannotRead unless the record at `data[at:]` is of the message that is wanted."""
-    if is_message(data, at):
-        holder_at: i64 = at + MESSAGE_HEAD_BYTES
-        for _ in range(holder_count(data, at)):
-            stands_at = read_i64_le(data, holder_at + 8)
-            if read_i64_le(data, holder_at) == queue_id and stands_at == wanted.queue_position:
-                return
-            holder_at += HOLDER_BYTES
-    raise CannotRead(
+    if not is_message(data, at) or not is_held(data, at, queue_id, wanted):
+        raise not_held(queue_id, wanted)
+
+
+def is_held(data: bytes, at: i64, queue_id: i64, wanted: PagedMessage) -> bool:
+    """Whether the message record at `data[at:]`, of which the holders are there, is of the message that is wanted."""
+    holder_at: i64 = at + MESSAGE_HEAD_BYTES
+    for _ in range(holder_count(data, at)):
+        stands_at = read_i64_le(data, holder_at + 8)
+        if read_i64_le(data, holder_at) == queue_id and stands_at == wanted.queue_position:
+            return True
+        holder_at += HOLDER_BYTES
+    return False
+
+
+def not_held(queue_id: i64, wanted: PagedMessage) -> CannotRead:
+    """What is said where a message is not in the log."""
+    return CannotRead(
         f"segment {segment_of(wanted.log_position)}, offset {offset_of(wanted.log_position)}: "
         f"no record of message {wanted.queue_position} of queue {queue_id}"
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from amqpd.app import make_broker
 from amqpd.auth.users import Users, default_users
 from amqpd.broker.broker import Broker
-from amqpd.events import Events
+from amqpd.events import DEFAULT, Events
 from amqpd.protocol.parameters import Parameters
 from amqpd.testing.clock import FakeClock
 from amqpd.testing.peer import Peer
@@ -17,10 +17,13 @@ class RecordedEvents(Events):
     def __init__(self) -> None:
         self.told: list[tuple[str, str, dict[str, object]]] = []
         """Level, sentence and fields of each event."""
+        self.categories: list[str] = []
+        """What each event is about."""
 
-    def tell(self, level: str, sentence: str, fields: dict[str, object]) -> None:
+    def tell(self, level: str, sentence: str, fields: dict[str, object], category: str = DEFAULT) -> None:
         """Take one event."""
         self.told.append((level, sentence, fields))
+        self.categories.append(category)
 
     def sentences(self) -> list[str]:
         """The sentences alone."""

@@ -10,7 +10,7 @@ import anyio
 import anyio.lowlevel
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 
-from amqpd.app import choose_event_loop, managing, serving
+from amqpd.app import choose_event_loop, managing, measuring, serving
 from amqpd.auth.users import Users, default_users
 from amqpd.clock import Clock
 from amqpd.config.settings import Settings
@@ -35,15 +35,20 @@ class RunningBroker:
         users: Users,
         clock: Clock,
         address: tuple[str, int],
-        management_port: int = 0,
     ) -> None:
         self.server = server
         """The shell with its sessions, and `server.broker`, the core."""
         self.users = users
         self.clock = clock
         self.host, self.port = address
-        self.management_port = management_port
+        self.management_port = 0
         """Where the management API is, on the same host; 0 without `management=True`."""
+        self.management_ssl_port = 0
+        """Where it is over TLS; 0 without `management_ssl_certfile`."""
+        self.prometheus_port = 0
+        """Where the metrics are; 0 without `prometheus=True`."""
+        self.prometheus_ssl_port = 0
+        """Where they are over TLS; 0 without `prometheus_ssl_certfile`."""
 
     @property
     def url(self) -> str:
@@ -66,6 +71,9 @@ class BrokerInThread:
         self._portal = portal
         self.url, self.host, self.port = running.url, running.host, running.port
         self.management_port = running.management_port
+        self.management_ssl_port = running.management_ssl_port
+        self.prometheus_port = running.prometheus_port
+        self.prometheus_ssl_port = running.prometheus_ssl_port
         self.clock = running.clock
 
     def advance(self, seconds: float) -> None:
@@ -105,22 +113,33 @@ async def broker(
     clock = clock or MachineClock()
     users = users or default_users()
     settings.setdefault("in_memory", "data_dir" not in settings)
+    # Tests leave connections open that nobody reads from any more.
+    settings.setdefault("shutdown_timeout_s", 2)
     wanted = Settings(host=(host,), port=port, **settings)
     async with (
-        serving(wanted, clock, events or Events(), users) as (server, addresses),
-        managing(wanted, server, addresses) as management,
+        serving(wanted, clock, events or Events(), users) as node,
+        managing(wanted, node) as management,
+        measuring(wanted, node) as prometheus,
     ):
-        if management is not None:
+        if management is not None and wanted.management:
             await management.ready()
-        management_port = 0 if management is None else management.addresses[0][1]
+        running = RunningBroker(node.server, users, clock, node.server.addresses[0])
+        if management is not None and management.addresses:
+            running.management_port = management.addresses[0][1]
+        if management is not None and management.tls_addresses:
+            running.management_ssl_port = management.tls_addresses[0][1]
+        if prometheus is not None:
+            await prometheus.ready()
+            running.prometheus_port = prometheus.addresses[0][1] if prometheus.addresses else 0
+            running.prometheus_ssl_port = prometheus.tls_addresses[0][1] if prometheus.tls_addresses else 0
         if not isinstance(clock, FakeClock):
-            yield RunningBroker(server, users, clock, addresses[0], management_port)
+            yield running
             return
-        clock.drive(server.broker.timers)
+        clock.drive(node.server.broker.timers)
         try:
-            yield RunningBroker(server, users, clock, addresses[0], management_port)
+            yield running
         finally:
-            clock.release(server.broker.timers)
+            clock.release(node.server.broker.timers)
 
 
 @contextmanager

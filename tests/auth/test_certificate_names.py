@@ -11,8 +11,8 @@ from cryptography.x509.oid import NameOID, ObjectIdentifier
 from hypothesis import given
 from hypothesis import strategies as st
 
-from amqpd.auth.certificate_names import CertificateLogin, MalformedCertificate
-from amqpd.testing.certificates import Authority
+from amqpd.auth.certificate_names import CertificateLogin, MalformedCertificate, validity_of
+from amqpd.testing.certificates import DAY, Authority
 
 UNKNOWN_TYPE = ObjectIdentifier("1.2.3.4")
 
@@ -150,6 +150,16 @@ def test_damaged_certificates_raise_nothing_but_malformed_certificate(
     for source in ("distinguished_name", "common_name", "subject_alternative_name"):
         with contextlib.suppress(MalformedCertificate):
             assert isinstance(CertificateLogin(source).user(damaged), str)
+    with contextlib.suppress(MalformedCertificate):
+        assert all(time.isdigit() for time in validity_of(damaged))
+
+
+@pytest.mark.parametrize("years", [1, 60])
+def test_how_long_a_certificate_is_valid_is_read_before_and_after_2050(authority: Authority, years: int):
+    issued = authority.issue("anna", valid=years * 365 * DAY)
+    begins, ends = validity_of(issued.der())
+    assert begins == f"{issued.certificate.not_valid_before_utc:%Y%m%d%H%M%S}"
+    assert ends == f"{issued.certificate.not_valid_after_utc:%Y%m%d%H%M%S}"
 
 
 CERTIFICATE: dict[str, bytes] = {}

@@ -3,7 +3,6 @@
 import base64
 import json
 import os
-import signal
 import socket
 import socketserver
 import threading
@@ -280,8 +279,8 @@ def test_what_the_help_says_of_a_command_is_what_rabbitmqctl_says(capsys: pytest
     output, _ = output_of("help", capsys)
     own = {line.split()[0]: " ".join(line.split()) for line in lines_of_help(output)}
     differing = {name for name in own.keys() & described.keys() if own[name] != described[name]}
-    # definitions come and go as JSON only
-    assert differing == {"export_definitions", "import_definitions"}
+    # definitions come and go as JSON only, and logs are still rotated
+    assert differing == {"export_definitions", "import_definitions", "rotate_logs"}
 
 
 def lines_of_help(text: str) -> list[str]:
@@ -297,7 +296,6 @@ def test_every_command_of_rabbitmqctl_is_there_or_refused_or_left_out_knowingly(
         "list_hashes",
         "list_node_auth_attempt_stats",
         "list_unresponsive_queues",
-        "rotate_logs",
         "schema_info",
     }
     assert not COMMANDS.keys() & REFUSED.keys()
@@ -655,22 +653,69 @@ def test_a_named_socket_is_used(
 def test_stopping_ends_the_process_behind_the_socket_and_waits_for_it(
     socket_api: Fake, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ):
-    sent: list[tuple[int, int]] = []
+    asked_for: list[tuple[int, int]] = []
 
     def kill(process: int, number: int) -> None:
-        sent.append((process, number))
-        if number == 0:
-            raise ProcessLookupError
+        asked_for.append((process, number))
+        raise ProcessLookupError
 
     monkeypatch.setattr("os.kill", kill)
     assert output_of("stop", capsys) == ("Stopping and halting node fm3@localhost ...\n", 0)
-    assert sent == [(os.getpid(), signal.SIGTERM), (os.getpid(), 0)]
+    assert socket_api.asked == [("POST", "nodes/fm3%40localhost/stop", {})]
+    assert asked_for == [(os.getpid(), 0)]
 
 
 def test_a_broker_elsewhere_is_not_stopped(api: Fake, capsys: pytest.CaptureFixture[str]):
     output, status = output_of("stop -q", capsys)
-    assert output.startswith("[stderr] Error: the management API cannot stop the broker")
+    assert output.startswith(
+        "[stderr] Error: only over the UNIX socket in its data directory can a broker be"
+    )
     assert status == 69
+    assert api.asked == []
+
+
+def test_stopping_what_is_stopped_is_an_error_unless_told(capsys: pytest.CaptureFixture[str]):
+    assert output_of(f"stop --port {free_port()}", capsys)[1] == 69
+    output, status = output_of(f"stop --idempotent --port {free_port()} -n a@localhost", capsys)
+    assert output.endswith("Node a@localhost is no longer running\n")
+    assert status == 0
+
+
+def test_a_socket_on_which_nobody_listens_is_passed_over(
+    api: Fake, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+):
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as left:
+        left.bind(str(tmp_path / "management.sock"))
+    monkeypatch.setenv("AMQPD_DATA_DIR", str(tmp_path))
+    monkeypatch.setenv("AMQPD_MANAGEMENT_PORT", os.environ["AMQPCTL_PORT"])
+    monkeypatch.delenv("AMQPCTL_PORT")
+    assert output_of("list_users -s", capsys)[1] == 0
+    assert api.headers[-1]["Authorization"]
+
+
+@pytest.mark.parametrize("arguments", ["--data-dir {directory}", "-q --data-dir={directory}"])
+def test_the_data_directory_can_be_an_option(
+    socket_api: Fake,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    arguments: str,
+):
+    monkeypatch.setenv("AMQPD_DATA_DIR", "/nonono")
+    monkeypatch.setenv("AMQPCTL_PORT", "1")
+    assert output_of(f"list_users -s {arguments.format(directory=tmp_path)}", capsys)[1] == 0
+    assert socket_api.headers
+
+
+def test_the_data_directory_is_that_of_the_brokers_configuration_file(
+    socket_api: Fake, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+):
+    file = tmp_path / "amqpd.conf"
+    file.write_text(f"amqpd.data_dir = {tmp_path}\n")
+    monkeypatch.delenv("AMQPD_DATA_DIR")
+    monkeypatch.setenv("RABBITMQ_CONFIG_FILE", str(file))
+    assert output_of("list_users -s", capsys)[1] == 0
+    assert socket_api.headers
 
 
 def test_every_command_has_help(capsys: pytest.CaptureFixture[str]):

@@ -16,7 +16,7 @@ Run = Callable[..., list[str]]
 
 @pytest.fixture(scope="module")
 def broker() -> Iterator[BrokerInThread]:
-    with broker_in_thread(management=True) as running:
+    with broker_in_thread(management=True, management_host=("127.0.0.1",), management_port=0) as running:
         yield running
 
 

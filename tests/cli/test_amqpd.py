@@ -259,7 +259,10 @@ def one_line(capsys: pytest.CaptureFixture[str]) -> str:
             ["--log-segment-size-bytes", "many"],
             "amqpd: --log-segment-size-bytes: 'many' is not a size in bytes, such as 50000000, 50MB or 48MiB",
         ),
-        (["--log-level", "x"], "amqpd: --log-level: 'x' is none of debug, info, warning, error"),
+        (
+            ["--log-level", "x"],
+            "amqpd: --log-level: 'x' is none of debug, info, notice, warning, error, critical, alert, emergency, none",
+        ),
         (["--product", "a\nb", "--port", "x\ny"], "amqpd: --port: 'x y' is not a whole number"),
     ],
 )

@@ -37,7 +37,12 @@ def test_each_layer_beats_the_ones_before(file: Path):
     }
     found = settings(file, environment, {"max_message_size_bytes": 4})
     assert found == Settings(
-        channel_max=2, heartbeat_s=3, log_level="warning", max_message_size_bytes=4, cluster_name="file"
+        channel_max=2,
+        heartbeat_s=3,
+        log_level="warning",
+        max_message_size_bytes=4,
+        cluster_name="file",
+        log_file_level="error",
     )
     assert settings(file, {"RABBITMQ_LOG": "error"}).log_level == "error"
 
@@ -158,3 +163,20 @@ def test_a_bad_file_is_all_its_mistakes(file: Path):
         f"{file}:1: heartbeat: 'x' is not a whole number",
         f"{file}:2: heartbeet: there is no such key; did you mean heartbeat?",
     ]
+
+
+def test_everything_listens_on_the_default_host_unless_it_has_one_of_its_own(file: Path):
+    file.write_text("management.tcp.ip = 127.0.0.2\n")
+    found = settings(file, {"AMQPD_DEFAULT_HOST": "0.0.0.0,::"})
+    everywhere = ("0.0.0.0", "::")
+    assert (found.host, found.management_host, found.prometheus_host) == (
+        everywhere,
+        ("127.0.0.2",),
+        everywhere,
+    )
+
+
+def test_without_a_default_host_everything_listens_on_this_machine_alone(file: Path):
+    file.write_text("")
+    found = settings(file, {})
+    assert {found.host, found.management_host, found.prometheus_host} == {("127.0.0.1", "::1")}

@@ -5,7 +5,7 @@ import pytest
 from amqpd.config.conf_format import Entry, parse
 from amqpd.config.keys import KEYS, NOT_KEYS, read_keys
 from amqpd.config.rabbitmq_keys import AS_IT_IS, GROUPS, NOT_HONOURED
-from amqpd.config.settings import SETTINGS, Listeners, Watermark
+from amqpd.config.settings import SETTINGS, ByCategory, Listeners, Watermark, host_name
 
 FILE = Path("f")
 EVERYWHERE = ("0.0.0.0", "::")
@@ -51,15 +51,26 @@ def without_effect(text: str) -> dict[str, list[str]]:
         ("handshake_timeout = 10001", "handshake_timeout_s", 11),
         ("handshake_timeout = infinity", "handshake_timeout_s", 86400),
         ("consumer_timeout = 3600000", "consumer_timeout_ms", 3600000),
+        ("default_queue_type = quorum", "default_queue_type", "quorum"),
         ("cluster_name = prod", "cluster_name", "prod"),
         ("product.name = X", "product", "X"),
         ("default_user = anna", "default_user", "anna"),
         ("default_permissions.read = ^x", "default_permissions_read", "^x"),
         ("log.console.level = debug", "log_level", "debug"),
-        ("log.console.level = notice", "log_level", "warning"),
-        ("log.console.level = critical", "log_level", "error"),
-        ("log.console.level = none", "log_level", "error"),
-        ("log.default.level = error", "log_level", "error"),
+        ("log.console.level = notice", "log_level", "notice"),
+        ("log.console.level = none", "log_level", "none"),
+        ("log.console = false", "log_console", "false"),
+        ("log.console.stdio = stdout", "log_console_stdio", "stdout"),
+        ("log.console.formatter = json", "log_console_formatter", "json"),
+        ("log.file = amqpd.log", "log_file", "amqpd.log"),
+        ("log.file.formatter = json", "log_file_formatter", "json"),
+        ("log.file.rotation.date = $D0", "log_file_rotation_date", "$D0"),
+        ("log.file.rotation.size = 10485760", "log_file_rotation_size_bytes", 10485760),
+        ("log.file.rotation.count = 5", "log_file_rotation_count", 5),
+        ("log.default.rotation.count = 5", "log_file_rotation_count", 5),
+        ("log.dir = /var/log/amqpd", "log_dir", Path("/var/log/amqpd")),
+        ("log.connection.level = debug", "log_levels", ByCategory((("connection", "debug"),))),
+        ("log.queue.file = queues.log", "log_files", ByCategory((("queue", "queues.log"),))),
         ("vm_memory_high_watermark.relative = 0.6", "vm_memory_high_watermark", Watermark(fraction=0.6)),
         ("vm_memory_high_watermark.relative = 1", "vm_memory_high_watermark", Watermark(fraction=1.0)),
         ("vm_memory_high_watermark.absolute = 2GB", "vm_memory_high_watermark", Watermark(2 * 10**9)),
@@ -121,9 +132,27 @@ def test_of_two_watermarks_the_relative_one_counts():
     assert values(text) == {"vm_memory_high_watermark": Watermark(fraction=0.5)}
 
 
+def test_the_default_level_of_the_log_is_that_of_every_place():
+    assert values("log.default.level = error") == {"log_level": "error", "log_file_level": "error"}
+
+
 def test_the_level_of_the_console_counts_before_the_one_of_all():
     text = "log.console.level = warning\nlog.default.level = debug"
-    assert values(text) == {"log_level": "warning"}
+    assert values(text) == {"log_level": "warning", "log_file_level": "debug"}
+
+
+def test_a_level_for_the_log_file_turns_it_on_unless_that_is_none():
+    assert values("log.file.level = debug") == {
+        "log_file_level": "debug",
+        "log_file": f"rabbit@{host_name()}.log",
+    }
+    assert values("log.file.level = debug\nlog.file = false")["log_file"] == "false"
+    assert values("log.file.level = none") == {"log_file_level": "none"}
+
+
+def test_levels_of_several_categories_add_up():
+    text = "log.connection.level = debug\nlog.channel.level = none"
+    assert values(text) == {"log_levels": ByCategory((("connection", "debug"), ("channel", "none")))}
 
 
 @pytest.mark.parametrize(
@@ -156,7 +185,16 @@ def test_the_level_of_the_console_counts_before_the_one_of_all():
         ("handshake_timeout = 0", "f:1: handshake_timeout: '0' is not between 1 and 86400000"),
         (
             "log.console.level = loud",
-            "f:1: log.console.level: 'loud' is none of debug, info, warning, error",
+            "f:1: log.console.level: 'loud' is none of debug, info, notice, warning, error, critical, alert, emergency, none",
+        ),
+        (
+            "log.queue.level = loud",
+            "f:1: log.queue.level: 'loud' is none of debug, info, notice, warning, error, critical, alert, emergency, none",
+        ),
+        (
+            "log.file.rotation.date = midnight",
+            "f:1: log.file.rotation.date: 'midnight' is not a time such as $D0, every day at midnight, $W5D16, Fridays "
+            "at 16:00, or $M1",
         ),
         (
             "listeners.tcp.1 = localhost:5672",
@@ -202,8 +240,12 @@ def test_a_key_of_very_many_words_is_unknown():
 
 
 def test_known_keys_without_effect_are_named_by_the_reason():
-    text = "cluster_keepalive_interval = 1\ncluster_formation.node_type = disc\nmqtt.listeners.tcp.default = 1883"
+    text = (
+        "cluster_keepalive_interval = 1\ncluster_formation.node_type = disc\nmqtt.listeners.tcp.default = 1883\n"
+        "log.exchange = true\nlog.syslog = false\n"
+    )
     assert without_effect(text) == {
+        "the log goes to the console and to files, as text or JSON": ["log.exchange"],
         "no cluster": ["cluster_keepalive_interval", "cluster_formation.node_type"],
         "only AMQP 0-9-1 is spoken": ["mqtt.listeners.tcp.default"],
     }

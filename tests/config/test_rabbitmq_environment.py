@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import pytest
 
 from amqpd.config.conf_format import InvalidConfiguration
@@ -8,7 +10,8 @@ from amqpd.config.rabbitmq_environment import (
     refuse_deprecated,
     without_effect,
 )
-from amqpd.config.settings import InvalidSetting, host_name
+from amqpd.config.settings import ByCategory, InvalidSetting, host_name
+from amqpd.logs.levels import LEVELS
 
 EVERYWHERE = ("0.0.0.0", "::")
 
@@ -49,10 +52,26 @@ def test_address_and_names_are_beaten_by_the_files(environment: dict[str, str], 
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("debug", {"log_level": "debug"}),
-        ("connection=debug,warning,+json", {"log_level": "warning"}),
-        ("critical", {"log_level": "error"}),
-        ("connection=debug", {}),
+        ("debug", {"log_level": "debug", "log_file_level": "debug"}),
+        (
+            "connection=debug,warning,+json,queue,nothing=debug",
+            {
+                "log_level": "warning",
+                "log_file_level": "warning",
+                "log_console_formatter": "json",
+                "log_file_formatter": "json",
+                "log_levels": ByCategory((("connection", "debug"), ("queue", "info"))),
+            },
+        ),
+        (
+            "critical,-json,+color",
+            {
+                "log_level": "critical",
+                "log_file_level": "critical",
+                "log_console_formatter": "plaintext",
+                "log_file_formatter": "plaintext",
+            },
+        ),
         ("-color", {}),
     ],
 )
@@ -64,7 +83,7 @@ def test_the_log_level_beats_the_files(text: str, expected: dict[str, object]):
     ("environment", "message"),
     [
         ({"RABBITMQ_NODE_PORT": "x"}, "RABBITMQ_NODE_PORT: 'x' is not a whole number"),
-        ({"RABBITMQ_LOG": "loud"}, "RABBITMQ_LOG: 'loud' is none of debug, info, warning, error"),
+        ({"RABBITMQ_LOG": "loud"}, "RABBITMQ_LOG: 'loud' is none of " + ", ".join(LEVELS)),
     ],
 )
 def test_a_bad_variable_is_refused(environment: dict[str, str], message: str):
@@ -90,10 +109,31 @@ def test_what_is_set_to_nothing_is_not_set():
 
 
 def test_variables_without_effect_are_found():
-    environment = {"RABBITMQ_ERLANG_COOKIE": "x", "RABBITMQ_SERVICE_HOST": "1.2.3.4", "RABBITMQ_LOGS": "/log"}
+    environment = {
+        "RABBITMQ_ERLANG_COOKIE": "x",
+        "RABBITMQ_SERVICE_HOST": "1.2.3.4",
+        "RABBITMQ_LOGS": "exchange:x",
+    }
     assert without_effect(environment) == ["RABBITMQ_ERLANG_COOKIE", "RABBITMQ_LOGS"]
 
 
 @pytest.mark.parametrize("text", ["-", "-stderr"])
 def test_a_log_on_the_console_is_what_there_is(text: str):
     assert without_effect({"RABBITMQ_LOGS": text}) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("-", {"log_console": "true", "log_console_stdio": "stdout", "log_file": "false"}),
+        ("-stderr", {"log_console": "true", "log_console_stdio": "stderr", "log_file": "false"}),
+        ("/log/x.log", {"log_console": "false", "log_file": "/log/x.log"}),
+        ("syslog:here", {}),
+    ],
+)
+def test_where_the_log_goes_beats_the_files(text: str, expected: dict[str, object]):
+    assert above_files({"RABBITMQ_LOGS": text}) == expected
+
+
+def test_the_directory_of_log_files_beats_the_files():
+    assert above_files({"RABBITMQ_LOG_BASE": "/log"}) == {"log_dir": Path("/log")}

@@ -6,9 +6,10 @@ import pytest
 
 from amqpd.config.conf_format import InvalidConfiguration
 from amqpd.config.configuration import Configuration
-from amqpd.config.logs import FieldLogger, change_level, start_logging
 from amqpd.config.reload import Reloading
 from amqpd.config.settings import SETTINGS, Settings
+from amqpd.logs.log import LogOptions, start_logging, stop_logging
+from amqpd.logs.logger import FieldLogger
 
 
 @pytest.fixture
@@ -16,13 +17,14 @@ def stream() -> Iterator[io.StringIO]:
     logger = logging.getLogger("amqpd")
     before = (logger.handlers[:], logger.propagate, logger.level)
     yield io.StringIO()
+    stop_logging()
     logger.handlers[:], logger.propagate = before[0], before[1]
     logger.setLevel(before[2])
 
 
 @pytest.fixture
 def log(stream: io.StringIO) -> FieldLogger:
-    return start_logging("info", stream)
+    return start_logging(LogOptions(), stream)
 
 
 def lines(stream: io.StringIO) -> list[str]:
@@ -78,14 +80,8 @@ def test_who_refuses_what_was_read_leaves_everything_as_it_is(stream: io.StringI
     assert lines(stream) == ['error configuration not reloaded mistake="ssl_options.certfile: no"']
 
 
-def test_the_level_of_the_log_can_change(stream: io.StringIO, log: FieldLogger):
-    log.debug("unseen")
-    change_level("debug")
-    log.debug("seen")
-    change_level("error")
-    log.info("unseen")
-    assert lines(stream) == ["debug seen"]
-
-
-def test_the_level_of_the_log_is_what_can_change():
-    assert [name for name, each in SETTINGS.items() if each.metadata["reloadable"]] == ["log_level"]
+def test_the_log_and_certificates_are_what_can_change():
+    reloadable = {name for name, each in SETTINGS.items() if each.metadata["reloadable"]}
+    assert {name for name in reloadable if not (name.startswith("log_") or "ssl_" in name)} == set()
+    assert {"log_level", "log_file", "log_levels", "ssl_certfile", "ssl_keyfile"} <= reloadable
+    assert not {"ssl_listeners", "management_ssl_port"} & reloadable

@@ -316,10 +316,12 @@ def test_a_healthy_broker_passes_each_check(api: Api, path: str, answer: object)
     assert api.get(f"/health/checks/{path}") == answer
 
 
-def test_a_certificate_that_nobody_looks_at_does_not_pass_for_one_that_lasts(api: Api):
-    api.site.listening.append(Listening("amqp/ssl", "127.0.0.1", 5671))
+def test_a_certificate_that_cannot_be_read_does_not_pass_for_one_that_lasts(api: Api):
+    api.site.listening.append(Listening("amqp/ssl", "127.0.0.1", 5671, "/nonono.pem"))
     answer = api.call("GET", "/health/checks/certificate-expiration/1/weeks")
     assert (answer.status, answer.json["status"]) == (503, "failed")
+    reason = "The certificate file cannot be read: No such file or directory"
+    assert answer.json["expired"][0]["certfile_expires_on"] == [reason]
 
 
 def test_a_virtual_host_is_traced_from_then_on_and_until_it_is_said_otherwise(api: Api):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from pamqp import commands
 
+from amqpd.protocol.parameters import Parameters
 from amqpd.testing import MemoryBroker
 from tests.management.conftest import Api
 
@@ -73,6 +74,17 @@ def test_nothing_can_be_made_in_a_vhost_that_is_not_there(api: Api):
     assert api.call("PUT", "/exchanges/nope/x", {}).error == NO_VHOST
     assert api.call("POST", "/bindings/nope/e/x/q/q", {}).error == NO_VHOST
     assert api.call("GET", "/queues/nope").error == MISSING
+
+
+def test_the_broker_s_default_queue_type_is_for_vhosts_that_have_none():
+    api = Api(MemoryBroker(Parameters(default_queue_type="quorum")))
+    api.put("/vhosts/v", {"default_queue_type": "classic"})
+    for name, body in {"durable": {"durable": True}, "transient": {}}.items():
+        for vhost in ("%2F", "v"):
+            api.put(f"/queues/{vhost}/{name}", body)
+    types = {(queue["vhost"], queue["name"]): queue["type"] for queue in api.get("/queues")}
+    assert types.pop(("/", "durable")) == "quorum"
+    assert set(types.values()) == {"classic"}
 
 
 def test_a_vhost_s_default_type_is_for_its_queues_here_as_well(api: Api):

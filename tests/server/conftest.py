@@ -118,9 +118,9 @@ class WaitableEvents(RecordedEvents):
         super().__init__()
         self._changed = threading.Condition()
 
-    def tell(self, level: str, sentence: str, fields: dict[str, object]) -> None:
+    def tell(self, level: str, sentence: str, fields: dict[str, object], category: str = "default") -> None:
         with self._changed:
-            super().tell(level, sentence, fields)
+            super().tell(level, sentence, fields, category)
             self._changed.notify_all()
 
     def wait_for(self, sentence: str) -> dict[str, object]:

@@ -21,11 +21,11 @@ def listen(event_loop_name: str, hosts: tuple[str, ...], port: int = 0) -> Addre
 
     async def serve() -> Addresses:
         settings = Settings(host=hosts, port=port, in_memory=True)
-        async with serving(settings, MachineClock(), Events(), default_users()) as (_server, addresses):
-            for host, number in addresses:
+        async with serving(settings, MachineClock(), Events(), default_users()) as node:
+            for host, number in node.server.addresses:
                 async with await anyio.connect_tcp(host, number):
                     pass
-            return addresses
+            return node.server.addresses
 
     return anyio.run(serve, backend_options={"use_uvloop": event_loop_name == "uvloop"})
 

@@ -228,6 +228,14 @@ def test_a_proxy_that_hangs_up_before_its_header_is_a_line_in_the_log(
     assert reason == "the connection ended before the PROXY protocol header"
 
 
+def test_who_connects_and_says_nothing_is_nothing_for_the_log(
+    broker: BrokerInThread, dial: Dial, events: Any
+):
+    dial(broker).close()
+    events.wait_for("client closed before it said anything")
+    assert [level for level, _sentence, _fields in events.told if level != "debug"] == []
+
+
 def test_without_the_setting_a_header_is_no_amqp(event_loop_name: str, dial: Dial):
     with broker_in_thread(event_loop=event_loop_name) as running:
         client = dial(running)

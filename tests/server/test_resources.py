@@ -402,3 +402,41 @@ def test_giving_memory_back_can_be_asked_for_on_any_system(monkeypatch: pytest.M
     monkeypatch.setattr(resources, "_malloc_trim", lambda: None)
     resources.give_memory_back()
     assert asked == [0]
+
+
+# Other limits while it watches
+
+
+def test_another_memory_limit_counts_at_once_and_leaves_the_pace(
+    broker: MemoryBroker, machine: Machine, watch: Watch
+):
+    machine.used_bytes = MEMORY_LIMIT
+    watching = watch()
+    watching.set_memory_limit(MEMORY_LIMIT - 1)
+    assert alarm(broker) == "low on memory"
+    watching.set_memory_limit(MEMORY_LIMIT)
+    assert alarm(broker) == ""
+    machine.memory_read = 0
+    broker.advance(60)
+    assert machine.memory_read == 60
+
+
+def test_another_disk_limit_counts_at_once_and_leaves_the_pace(
+    broker: MemoryBroker, machine: Machine, watch: Watch
+):
+    watching = watch()
+    watching.set_disk_free_limit(MUCH_FREE + 1)
+    assert alarm(broker) == "low on disk"
+    watching.set_disk_free_limit(DISK_LIMIT)
+    assert alarm(broker) == ""
+    machine.disk_read = 0
+    broker.advance(60)
+    assert machine.disk_read == 6
+
+
+def test_a_limit_for_a_disk_that_nobody_watches_changes_nothing(
+    broker: MemoryBroker, machine: Machine, watch: Watch
+):
+    watch(disk=False).set_disk_free_limit(MUCH_FREE + 1)
+    assert alarm(broker) == ""
+    assert machine.disk_read == 0

@@ -244,8 +244,10 @@ def users_with_a_bad_one() -> Users:
 def test_an_exception_in_the_core_ends_only_that_connection(event_loop_name: str, events: Any, dial: Dial):
     tell = events.tell
 
-    def fail_for_the_bad(level: str, sentence: str, fields: dict[str, object]) -> None:
-        tell(level, sentence, fields)
+    def fail_for_the_bad(
+        level: str, sentence: str, fields: dict[str, object], category: str = "default"
+    ) -> None:
+        tell(level, sentence, fields, category)
         if fields.get("user") == "bad":
             raise RuntimeError("injected")
 

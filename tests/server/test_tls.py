@@ -384,8 +384,24 @@ def test_something_else_than_tls_is_a_line_in_the_log(
 
 
 def test_a_client_that_hangs_up_in_the_handshake_is_a_line_in_the_log(start: Start, dial: Any, events: Any):
-    dial(start()).close()
+    client = dial(start())
+    client.socket.sendall(b"\x16\x03\x01")
+    client.close()
     assert refusal(events) == "the client closed the connection"
+
+
+def test_a_client_that_connects_and_says_nothing_is_nothing_for_the_log(start: Start, dial: Any, events: Any):
+    dial(start()).close()
+    events.wait_for("client closed before it said anything")
+    assert [level for level, _sentence, _fields in events.told if level != "debug"] == []
+
+
+def test_a_client_that_starts_nothing_has_as_much_time_as_for_the_handshake(
+    start: Start, dial: Any, events: Any
+):
+    client = dial(start(ssl_handshake_timeout_ms=300))
+    assert client.at_end()
+    assert refusal(events) == "the handshake took too long"
 
 
 def test_a_client_without_a_common_version_is_a_line_in_the_log(
@@ -528,5 +544,37 @@ def test_sighup_reads_certificates_again(certificates: Certificates, tmp_path: P
             certificates.context().wrap_socket(plain, server_hostname="localhost") as stream,
         ):
             assert stream.getpeercert(binary_form=True) == renewed.der()
+        program.terminate()
+        assert program.wait(PATIENCE_S) == 0
+
+
+def test_sighup_takes_certificates_from_other_files_if_the_configuration_names_others(
+    certificates: Certificates, tmp_path: Path
+):
+    file = tmp_path / "rabbitmq.conf"
+
+    def name(server: Any) -> None:
+        file.write_text(
+            "listeners.tcp = none\nlisteners.ssl.1 = 127.0.0.1:0\n"
+            f"ssl_options.certfile = {server.certfile}\nssl_options.keyfile = {server.keyfile}\n"
+        )
+
+    name(certificates.authority.issue("localhost", file="before", names=LOCALHOST))
+    command = [sys.executable, "-m", "amqpd", "--config", str(file), "--in-memory"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as program:
+        assert program.stderr is not None
+        lines = iter(program.stderr.readline, "")
+        started = next(line for line in lines if "amqpd started" in line)
+        port = int(started.split('listening_tls="127.0.0.1:')[1].split('"')[0])
+        after = certificates.authority.issue("localhost", file="after", names=LOCALHOST)
+        name(after)
+        program.send_signal(signal.SIGHUP)
+        reloaded = next(line for line in lines if "configuration reloaded" in line)
+        assert 'changed="ssl_options.certfile, ssl_options.keyfile"' in reloaded
+        with (
+            socket.create_connection(("127.0.0.1", port), PATIENCE_S) as plain,
+            certificates.context().wrap_socket(plain, server_hostname="localhost") as stream,
+        ):
+            assert stream.getpeercert(binary_form=True) == after.der()
         program.terminate()
         assert program.wait(PATIENCE_S) == 0

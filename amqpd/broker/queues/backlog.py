@@ -52,6 +52,8 @@ class Backlog(Pageable):
         self._journal: Journal | None = storage.journal if index.logged else None
         self._budget = storage.budget
         self._returned: list[tuple[int, Message]] = []
+        self._is_sorted = False
+        """Whether the heap of those that came back is in order as well, as somebody has looked at it."""
         self._head: deque[tuple[int, Message]] = deque()
         self._fresh: deque[Message] = deque()
         self._before_fresh: i64 = 0
@@ -114,6 +116,7 @@ class Backlog(Pageable):
     def put_back(self, position: i64, message: Message) -> None:
         """A message that was taken returns to its place."""
         heapq.heappush(self._returned, (position, message))
+        self._is_sorted = False
         self.count += 1
         self.resident_bytes += message.body_size + MESSAGE_OVERHEAD_BYTES
         if self.resident_bytes > self.reports_at_bytes:
@@ -126,6 +129,7 @@ class Backlog(Pageable):
         """
         if self._returned:
             position, message = heapq.heappop(self._returned)
+            self._is_sorted = False
             self.position = position
             self.redelivered = True
         elif self._before_fresh:
@@ -162,8 +166,10 @@ class Backlog(Pageable):
 
     def _look_at_returned(self, place: i64, most: i64) -> list[Looked]:
         returned = self._returned
-        # In order it is a heap as well, and once it is, this takes hardly any time.
-        returned.sort(key=_position)
+        if not self._is_sorted:
+            # It stays a heap.
+            returned.sort(key=_position)
+            self._is_sorted = True
         at: i64 = bisect_left(returned, place, key=_position)
         return [Looked(position, position, message, True) for position, message in returned[at : at + most]]
 

@@ -12,6 +12,7 @@ from amqpd.broker.deaths import DISABLED
 from amqpd.broker.queues.backlog import Backlog
 from amqpd.broker.queues.expiry import Expiry
 from amqpd.broker.queues.looked import Looked
+from amqpd.broker.queues.mover import Mover
 from amqpd.broker.queues.priority import PriorityBacklog
 from amqpd.broker.queues.queue import (
     BEHIND,
@@ -36,6 +37,9 @@ DEAD_AT_ONCE: Final = 1000
 
 DEAD_AT_ONCE_BYTES: Final = 8388608
 """The same for their bodies: the log has to take those that are dead letters."""
+
+MOVED_AT_ONCE: Final = 1000
+MOVED_AT_ONCE_BYTES: Final = 8388608
 
 FULL_LOG_WAIT_MS: Final = 10
 
@@ -143,7 +147,7 @@ class ClassicQueue(Queue):
         expiry = self.expiry
         if message.flags & EXPIRES or expiry.ttl_ms >= 0 or expiry.changes:
             expiry.note_arrival(message)
-        if self._limited and self.rules.overflow != DROP_HEAD and self._would_overflow(message):
+        if self._limited and self.refuses(message):
             if self.rules.overflow == REJECT_PUBLISH_DLX:
                 self._bury(message, MAXLEN)
             return REFUSED
@@ -163,8 +167,10 @@ class ClassicQueue(Queue):
             self._watch_first()
         return BEHIND if backlog.count > RUNS_AHEAD_MESSAGES and len(self.consumers) > 0 else TAKEN
 
-    def _would_overflow(self, message: Message) -> bool:
+    def refuses(self, message: Message) -> bool:
         rules = self.rules
+        if not self._limited or rules.overflow == DROP_HEAD:
+            return False
         if 0 <= rules.max_length <= self._backlog.count:
             return True
         max_bytes = rules.max_length_bytes
@@ -252,6 +258,44 @@ class ClassicQueue(Queue):
         """What comes next can't be read: consumers end, so that their clients know."""
         self._storage.tell_unreadable(self.title(), str(error))
         self.cancel_consumers()
+
+    def move(self, mover: Mover, most: i64) -> i64:
+        journal = self._storage.journal
+        if journal is not None:
+            journal.check()
+        backlog = self._backlog
+        moved: i64 = 0
+        moved_bytes: i64 = 0
+        while moved < min(most, MOVED_AT_ONCE) and moved_bytes < MOVED_AT_ONCE_BYTES:
+            while self.expiry.is_active and self._drop_expired(self.expiry.now_ms()):
+                pass
+            if not backlog.count:
+                break
+            message = mover.readdressed(backlog.first())
+            takers = mover.takers(message)
+            if not takers:
+                break
+            self._move_first(message, takers)
+            moved += 1
+            moved_bytes += message.body_size
+        self._watch_first()
+        if self._waiting and backlog.count < CAUGHT_UP_MESSAGES:
+            self._release_waiting()
+        return moved
+
+    def _move_first(self, message: Message, takers: list[Queue]) -> None:
+        """The first message goes to other queues, as the message that it is there. Raises ResourceError (506)."""
+        backlog = self._backlog
+        # What happens there may come back here, and must not find it.
+        original = backlog.take()
+        position = backlog.position
+        try:
+            for queue in takers:
+                queue.publish(message)
+        except ResourceError:
+            backlog.put_back(position, original)
+            raise
+        backlog.forget(original, position)
 
     def forget(self, message: Message, position: i64) -> None:
         if not self.deleted and message.log_position != NOT_LOGGED:

@@ -10,6 +10,7 @@ from amqpd.broker.binding import Destination
 from amqpd.broker.consumer import Consumer, ConsumerRing, count_deliveries
 from amqpd.broker.deaths import Deaths
 from amqpd.broker.queues.looked import Looked
+from amqpd.broker.queues.mover import Mover
 from amqpd.broker.queues.rules import CLASSIC, PolicyDefinition, QueueRules, queue_rules
 from amqpd.broker.unacked import Delivery
 from amqpd.clock import Timer, Timers
@@ -182,6 +183,10 @@ class Queue(Destination):
         """Take a message: TAKEN, with the bits BEHIND, REFUSED and LOGGED."""
         raise NotImplementedError
 
+    def refuses(self, message: Message) -> bool:
+        """Whether `publish` would not take this message now."""
+        return False
+
     def publish_dead(self, message: Message) -> i64:
         """Take a dead letter that nobody waits for."""
         return self.publish(message)
@@ -203,6 +208,14 @@ class Queue(Destination):
     def look_in_hands(self, message: Message, position: i64, body_max: i64) -> Looked | None:
         """A delivery that is not settled, as its client has it; None if that can't be told any more. Raises CannotRead."""
         return Looked(position, position, message, None)
+
+    def move(self, mover: Mover, most: i64) -> i64:
+        """Let ready messages go elsewhere, in order: so many, or as many as there is time for in a turn.
+
+        The first that is not wanted there stays, and so do those behind it. How many have gone. Raises CannotRead, and
+        ResourceError (506) if the log can't have it.
+        """
+        raise NotImplementedError
 
     def settle(self, message: Message, position: i64) -> None:
         """A delivery was acknowledged."""

@@ -13,6 +13,7 @@ from amqpd.broker.queues.classic import ClassicQueue
 from amqpd.broker.queues.counted import CountedBacklog, own_copy
 from amqpd.broker.queues.letter_box import LetterBox
 from amqpd.broker.queues.looked import Looked
+from amqpd.broker.queues.mover import Mover
 from amqpd.broker.queues.queue import (
     BEHIND,
     LOGGED,
@@ -182,6 +183,10 @@ class QuorumQueue(ClassicQueue):
         """Take a message, unless the queue is full."""
         return REFUSED if self._full else self._take_in(message)
 
+    def refuses(self, message: Message) -> bool:
+        """Whether the queue is full."""
+        return self._full
+
     def publish_dead(self, message: Message) -> i64:
         """Take a dead letter, also if the queue is full (RabbitMQ 3.10, observed)."""
         return self._take_in(message)
@@ -227,6 +232,15 @@ class QuorumQueue(ClassicQueue):
         self._got[position] = None
         return self._shown(message, position, self._counted.number), position, redelivered
 
+    def move(self, mover: Mover, most: i64) -> i64:
+        """Let ready messages go elsewhere: see Queue.move. Raises CannotRead and ResourceError (506)."""
+        if self._has_returned:
+            self._take_back_returned()
+        try:
+            return super().move(mover, most)
+        finally:
+            self._follow_limit()
+
     def pump(self) -> None:
         """Deliver as long as there is a message and a consumer with credit."""
         if self._has_returned:
@@ -269,12 +283,11 @@ class QuorumQueue(ClassicQueue):
             self._counted.forget(self._original(message, position), position)
 
     def look(self, place: i64, most: i64, body_max: i64) -> list[Looked]:
-        """What would be delivered next, with its delivery counts: see Queue.look. Raises CannotRead."""
+        """What would be delivered next, as basic.get would show it: see Queue.look. Raises CannotRead."""
         found = super().look(place, most, body_max)
         for looked in found:
-            if looked.redelivered:
-                header = with_delivery_count(looked.message.header, looked.delivery_count)
-                looked.message = looked.message.with_header(header)
+            header = with_delivery_count(looked.message.header, looked.delivery_count)
+            looked.message = looked.message.with_header(header)
         return found
 
     def look_in_hands(self, message: Message, position: i64, body_max: i64) -> Looked | None:

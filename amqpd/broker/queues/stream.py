@@ -9,6 +9,7 @@ from mypy_extensions import i64
 
 from amqpd.broker.consumer import Consumer
 from amqpd.broker.queues.looked import Looked
+from amqpd.broker.queues.mover import Mover
 from amqpd.broker.queues.queue import LOGGED, REFUSED, TAKEN, Queue, QueueHost
 from amqpd.broker.queues.rules import STREAM, PolicyDefinition, age_ms
 from amqpd.broker.queues.stream_filter import filter_of
@@ -123,6 +124,9 @@ class StreamQueue(Queue):
         self._append(kept)
         self._commits.wait(journal)
         return LOGGED
+
+    def refuses(self, message: Message) -> bool:
+        return self._journal is not None and self._journal.failure != ""
 
     def _append(self, message: Message) -> None:
         log = self._log
@@ -305,6 +309,9 @@ class StreamQueue(Queue):
 
     def get(self) -> tuple[Message, int, bool] | None:
         raise NotImplementedByBroker(f"basic.get not supported by stream queues {self.title()}")
+
+    def move(self, mover: Mover, most: i64) -> i64:
+        raise NotImplementedByBroker(f"moving messages not supported by stream queues {self.title()}")
 
     def purge(self) -> int:
         raise NotImplementedByBroker(f"queue.purge not supported by stream queues {self.title()}")

@@ -35,12 +35,13 @@ class TimedOut(Unreachable):
 
 
 class Refused(Exception):
-    """The API's answer was not what was asked for: its status, and its reason in words."""
+    """The API's answer was not what was asked for: its status, its reason in words, and all that it told."""
 
-    def __init__(self, status: int, reason: str) -> None:
+    def __init__(self, status: int, reason: str, told: Any = None) -> None:
         super().__init__(f"{status} {reason}")
         self.status = status
         self.reason = reason
+        self.told = told
 
     @property
     def is_missing(self) -> bool:
@@ -149,7 +150,7 @@ class Api:
             reason = _told_reason(text) or answer.reason
             if answer.status == 401 and as_user is None:
                 raise Unreachable(f"{self.place}: user '{self.place.username}' is refused ({reason})")
-            raise Refused(answer.status, reason)
+            raise Refused(answer.status, reason, _told(text))
         try:
             return json.loads(text) if text else None
         except ValueError as error:
@@ -162,11 +163,16 @@ def _reason(error: Exception) -> str:
     return getattr(error, "strerror", None) or str(error) or type(error).__name__
 
 
-def _told_reason(text: bytes) -> str:
+def _told(text: bytes) -> dict[str, Any]:
     try:
-        reason = json.loads(text)["reason"]
-    except (ValueError, KeyError, TypeError):
-        return ""
+        told = json.loads(text)
+    except ValueError:
+        return {}
+    return told if isinstance(told, dict) else {}
+
+
+def _told_reason(text: bytes) -> str:
+    reason = _told(text).get("reason", "")
     if not isinstance(reason, str):
         return _term(reason)
     for entity, character in ENTITIES.items():

@@ -143,11 +143,12 @@ def decoded(text: str) -> Any:
 def place_of(options: Options, environment: Mapping[str, str]) -> Place:
     """Where the API is: options, then variables, then the socket of the data directory, then this machine's port.
 
-    Who names a host, a port or a user wants TCP, and so does who names a node on another machine.
+    Who names a host, a port or a user wants TCP, and so does who names a node on another machine. A socket in the data
+    directory counts if a broker listens on it that lets us in.
     """
     host = options.get("host") or _host_of_node(options) or environment.get("AMQPCTL_HOST")
     names_place = bool(host) or any(name in options for name in ("port", "username", "password"))
-    path = options.get("socket") or ("" if names_place else _socket(environment))
+    path = options.get("socket") or ("" if names_place else _socket(options, environment))
     if path:
         return Place(socket=Path(str(path)))
     return Place(
@@ -173,20 +174,43 @@ def _host_of_node(options: Options) -> str:
     return "" if host in (*THIS_MACHINE, own, own.split(".")[0]) else host
 
 
-def _socket(environment: Mapping[str, str]) -> str:
+def _socket(options: Options, environment: Mapping[str, str]) -> str:
     named = environment.get("AMQPCTL_SOCKET")
-    if named or any(environment.get(f"AMQPCTL_{name}") for name in ("PORT", "USERNAME", "PASSWORD")):
+    names_place = any(environment.get(f"AMQPCTL_{name}") for name in ("PORT", "USERNAME", "PASSWORD"))
+    if named or (names_place and "data-dir" not in options):
         return named or ""
+    path = data_dir_of(options, environment) / SOCKET_NAME
+    return str(path) if _lets_in(path) else ""
+
+
+def _lets_in(path: Path) -> bool:
+    """Whether somebody listens on a UNIX socket who lets us in."""
     if sys.platform == "win32":
-        return ""
-    path = _data_dir(environment) / SOCKET_NAME
-    return str(path) if path.is_socket() else ""
+        return False
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        try:
+            probe.connect(str(path))
+        except OSError:
+            return False
+    return True
 
 
-def _data_dir(environment: Mapping[str, str]) -> Path:
-    if named := environment.get("AMQPD_DATA_DIR"):
-        return Path(named)
-    # imported late: with AMQPD_DATA_DIR there is no need for it
+def data_dir_of(options: Options, environment: Mapping[str, str]) -> Path:
+    """The broker's data directory, which it finds in the same way: an option, a variable, a file, or the default."""
+    named = options.get("data-dir") or environment.get("AMQPD_DATA_DIR")
+    if named:
+        return Path(str(named))
+    if environment.get("AMQPD_CONFIG") or environment.get("RABBITMQ_CONFIG_FILE"):
+        # imported late, as below: few need it
+        from amqpd.config.conf_format import InvalidConfiguration
+        from amqpd.config.configuration import named_file, read_configuration
+
+        try:
+            configuration = read_configuration(named_file(None, environment), environment, {})
+            return configuration.settings.data_dir
+        except InvalidConfiguration:
+            # The broker would not start with it either.
+            pass
     from amqpd.config.settings import default_data_dir
 
     return default_data_dir()

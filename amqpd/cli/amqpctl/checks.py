@@ -6,7 +6,14 @@ from collections.abc import Callable
 from amqpd.cli.amqpctl.api import Refused, Unreachable
 from amqpd.cli.amqpctl.call import Call, Command
 from amqpd.cli.amqpctl.listings import MONITORING
-from amqpd.cli.amqpctl.node import alarm_line, alarms_of, listener_line, listeners_of, own_node
+from amqpd.cli.amqpctl.node import (
+    alarm_line,
+    alarms_of,
+    described_listener,
+    listener_line,
+    listeners_of,
+    own_node,
+)
 from amqpd.cli.amqpctl.outcome import (
     EXIT_DATA,
     EXIT_SOFTWARE,
@@ -17,7 +24,9 @@ from amqpd.cli.amqpctl.outcome import (
     Shown,
     UsageFailure,
     Written,
+    no_such_vhost,
 )
+from amqpd.cli.amqpctl.words import NUMBER, TEXT
 
 SAME_PROTOCOLS = {
     "amqp091": "amqp",
@@ -44,6 +53,80 @@ def _ping_banner(call: Call) -> str:
         f"Will ping {call.node}. This only checks if the OS process is running and registered with epmd. "
         f"Timeout: {call.timeout_s(60) * 1000} ms."
     )
+
+
+def _not_critical(call: Call) -> Outcome:
+    """Where there is one node, no other waits for it (RabbitMQ 3.10)."""
+    call.api.get("overview", query="columns=node")
+    text = f"Node {call.node} seems to be the only one in a single node cluster, the check does not apply"
+    told = {
+        "result": "ok",
+        "message": "Target node seems to be the only one in a single node cluster, the check does not apply",
+    }
+    return Written("") if call.flag("silent") else Shown(text, told)
+
+
+def _await_online_nodes(call: Call) -> Outcome:
+    if int(call.arguments[0]) > 1:
+        raise Failure(
+            f"Error: timed out while waiting. Not enough nodes joined {call.node}'s cluster.",
+            EXIT_SOFTWARE,
+        )
+    call.api.get("overview", query="columns=node")
+    return None
+
+
+def _await_online_nodes_banner(call: Call) -> str:
+    return (
+        f"Will wait for at least {call.arguments[0]} nodes to join the cluster of {call.node}. "
+        f"Timeout: {call.timeout_s(300)} seconds."
+    )
+
+
+def _restart_vhost(call: Call) -> Outcome:
+    if not call.exists("vhosts", call.vhost):
+        raise no_such_vhost(call.vhost)
+    return Shown(f"Vhost '{call.vhost}' is already running on node '{call.node}'")
+
+
+TIME_UNITS = ("days", "weeks", "months", "years")
+
+
+def _check_expiration(call: Call) -> Outcome:
+    """RabbitMQ's command does what the API's health check does."""
+    within, unit = call.number("within", 4), call.text("unit", "weeks")
+    try:
+        call.api.get("health", "checks", "certificate-expiration", str(within), unit)
+    except Refused as refused:
+        if refused.status != 503 or refused.told is None:
+            raise
+        expired = [_expired(listener) for listener in refused.told["expired"]]
+        told = {"result": "error", "expired": expired}
+        raise Failure("\n".join(map(_expired_line, expired)), told=told) from refused
+    label = unit.removesuffix("s") if within == 1 else unit
+    return Shown(f"No certificates are expiring within {within} {label}.", {"result": "ok"})
+
+
+def _expired(listener: Row) -> Row:
+    return {
+        **described_listener({**listener, "ip_address": listener["interface"]}),
+        **{name: listener[name] for name in listener if name.startswith(("certfile", "cacertfile"))},
+    }
+
+
+def _expired_line(listener: Row) -> str:
+    files = [
+        f"{listener[name]}: {reason}"
+        for name in ("certfile", "cacertfile")
+        for reason in listener[f"{name}_expires_on"]
+    ]
+    return "\n  ".join([listener_line(listener), *files])
+
+
+def _known_time_unit(call: Call) -> None:
+    unit = call.text("unit", "weeks")
+    if unit.lower() not in TIME_UNITS:
+        raise UsageFailure(f"\"unit '{unit}' is not supported. Please use one of: {', '.join(TIME_UNITS)}\"")
 
 
 def _is_running(call: Call) -> bool:
@@ -319,6 +402,67 @@ COMMANDS = [
         1,
         1,
         takes_timeout=True,
+    ),
+    _check(
+        "check_if_node_is_quorum_critical",
+        "Health check that exits with a non-zero code if there are queues with minimum online quorum "
+        "(queues that would lose their quorum if the target node is shut down)",
+        _not_critical,
+        "Checking if node {node} is critical for quorum of any quorum queues ...",
+    ),
+    _check(
+        "check_if_node_is_mirror_sync_critical",
+        "Health check that exits with a non-zero code if there are classic mirrored queues without online synchronised "
+        "mirrors (queues that would potentially lose data if the target node is shut down)",
+        _not_critical,
+        "Checking if node {node} is critical for data safety of any classic mirrored queues ...",
+    ),
+    Command(
+        "await_online_nodes",
+        "Cluster",
+        "await_online_nodes <count>",
+        "Waits for <count> nodes to join the cluster",
+        _await_online_nodes,
+        _await_online_nodes_banner,
+        1,
+        1,
+        takes_timeout=True,
+        check=_whole_number,
+        explained=(
+            (
+                "<count>",
+                "how many cluster members must be up in order for this command to exit. "
+                "When <count> is 1, always exits immediately.",
+            ),
+        ),
+    ),
+    Command(
+        "restart_vhost",
+        "Virtual hosts",
+        "restart_vhost [--vhost <vhost>]",
+        "Restarts a failed vhost data stores and queues",
+        _restart_vhost,
+        "Trying to restart vhost '{vhost}' on node '{node}' ...",
+        takes_timeout=True,
+        explained=(("--vhost", "Virtual host name"),),
+    ),
+    Command(
+        "check_certificate_expiration",
+        MONITORING,
+        "check_certificate_expiration [--within <period>] [--unit <unit>]",
+        "Checks the expiration date on the certificates for every listener configured to use TLS",
+        _check_expiration,
+        "Checking certificate expiration on node {node} ...",
+        options={"within": NUMBER, "unit": TEXT},
+        takes_timeout=True,
+        check=_known_time_unit,
+        explained=(
+            ("<period>", "period of time to check. Default is four (weeks)."),
+            (
+                "<unit>",
+                "time unit for the period, can be days, weeks, months, years. Default is weeks.",
+            ),
+        ),
     ),
     Command(
         "node_health_check",

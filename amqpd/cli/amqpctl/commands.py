@@ -1,9 +1,22 @@
 """Every command there is, what they say about themselves, and what rabbitmqctl has and the API cannot do."""
 
-from amqpd.cli.amqpctl import checks, lifetime, listings, operations, parameters, status, users, vhosts
+from collections.abc import Iterable
+
+from amqpd.cli.amqpctl import (
+    checks,
+    control,
+    lifetime,
+    listings,
+    operations,
+    parameters,
+    plugins,
+    status,
+    users,
+    vhosts,
+)
 from amqpd.cli.amqpctl.call import Call, Command
-from amqpd.cli.amqpctl.formatters import bold
-from amqpd.cli.amqpctl.outcome import EXIT_USAGE, Failure, Outcome, Row, Rows, Shown
+from amqpd.cli.amqpctl.formatters import bold, table
+from amqpd.cli.amqpctl.outcome import EXIT_USAGE, Failure, Outcome, Row, Rows, Shown, Written
 from amqpd.cli.amqpctl.words import FLAG
 
 SECTIONS = (
@@ -21,6 +34,8 @@ SECTIONS = (
     "Feature flags",
     "Operations",
     "Queues",
+    "Upgrade",
+    "Plugin Management",
     "Deprecated",
 )
 """Sections of the help, in RabbitMQ's order."""
@@ -28,21 +43,11 @@ SECTIONS = (
 RABBITMQ_VERSION = "3.10.8"
 """What `version` says: the rabbitmqctl that this stands for."""
 
-NO_APPLICATION = "the broker is one process that starts and stops as a whole; restart it instead"
-FROM_CONFIGURATION = "set it in the configuration file or by an option of amqpd, and restart the broker"
 NO_ERLANG = "there is no Erlang in this broker"
 NO_CLUSTER = "this broker is one node"
 NO_MIRRORS = "there are no mirrored queues"
 REFUSED = {
-    "stop_app": NO_APPLICATION,
-    "start_app": NO_APPLICATION,
-    "reset": "stop the broker and remove its data directory instead",
-    "force_reset": "stop the broker and remove its data directory instead",
     "force_boot": NO_CLUSTER,
-    "environment": "amqpd check-config says what a configuration file means, amqpd --help what there is",
-    "set_vm_memory_high_watermark": FROM_CONFIGURATION,
-    "set_disk_free_limit": FROM_CONFIGURATION,
-    "set_log_level": "set log.console.level in the configuration file, and send the broker SIGHUP",
     "eval": NO_ERLANG,
     "eval_file": NO_ERLANG,
     "exec": NO_ERLANG,
@@ -54,15 +59,10 @@ REFUSED = {
     "change_cluster_node_type": NO_CLUSTER,
     "rename_cluster_node": NO_CLUSTER,
     "update_cluster_nodes": NO_CLUSTER,
-    "await_online_nodes": NO_CLUSTER,
     "sync_queue": NO_MIRRORS,
     "cancel_sync_queue": NO_MIRRORS,
-    "restart_vhost": "a virtual host runs as long as the broker does",
-    "suspend_listeners": "the management API cannot do this",
-    "resume_listeners": "the management API cannot do this",
     "encode": "configuration values cannot be encrypted",
     "decode": "configuration values cannot be encrypted",
-    "report": "use status, cluster_status and the lists",
     "consume_event_stream": "the management API cannot do this",
 }
 """Commands of RabbitMQ that are refused, and why."""
@@ -86,7 +86,8 @@ short            | long          | description
                  | --port        | its port
                  | --username    | user to ask it as
                  | --password    | that user's password
-                 | --socket      | UNIX socket of the broker, where no password is needed"""
+                 | --socket      | UNIX socket of the broker, where no password is needed
+                 | --data-dir    | the broker's data directory, where that socket is"""
 
 
 def base_usage(command: Command, program: str) -> str:
@@ -162,6 +163,39 @@ def _version(call: Call) -> Outcome:
     return Shown(RABBITMQ_VERSION, told)
 
 
+OF_NODE: tuple[tuple[str, Iterable[str]], ...] = (
+    ("status", ()),
+    ("cluster_status", ()),
+    ("environment", ()),
+    ("list_connections", listings.CONNECTION_COLUMNS),
+    ("list_channels", listings.CHANNEL_COLUMNS),
+)
+OF_VHOST: tuple[tuple[str, Iterable[str]], ...] = (
+    ("list_queues", listings.QUEUE_COLUMNS),
+    ("list_exchanges", listings.EXCHANGE_COLUMNS),
+    ("list_bindings", listings.BINDING_COLUMNS),
+    ("list_permissions", ()),
+    ("list_policies", ()),
+    ("list_global_parameters", ()),
+    ("list_parameters", ()),
+)
+"""What a report consists of, with all columns."""
+
+
+def _report(call: Call) -> Outcome:
+    """What the commands say that support would ask for."""
+    vhosts = [str(row["name"]) for row in call.rows_of("vhosts", columns="name")]
+    parts = [_part(call, name, columns, call.vhost) for name, columns in OF_NODE]
+    parts += [_part(call, name, columns, vhost) for vhost in vhosts for name, columns in OF_VHOST]
+    return Written("\n".join(parts))
+
+
+def _part(call: Call, name: str, columns: Iterable[str], vhost: str) -> str:
+    command = COMMANDS[name]
+    own = Call(list(columns), {**call.options, "vhost": vhost}, call.api)
+    return f"{command.said_first(own)}\n{table(command.run(own), call.node, command.has_headers)}"
+
+
 HELP_COMMANDS = [
     Command(
         "help",
@@ -174,9 +208,17 @@ HELP_COMMANDS = [
         explained=(("--list-commands", "only output a list of discovered commands"),),
     ),
     Command("version", "Help", "version", "Displays CLI tools version", _version),
+    Command(
+        "report",
+        listings.MONITORING,
+        "report",
+        "Generate a server status report containing a concatenation of all server status information for support purposes",
+        _report,
+        "Reporting server status of node {node} ...\n",
+    ),
 ]
 
-ROOMS = (lifetime, status, checks, listings, users, vhosts, parameters, operations)
+ROOMS = (lifetime, control, status, checks, listings, users, vhosts, parameters, operations, plugins)
 
 COMMANDS = {
     command.name: command

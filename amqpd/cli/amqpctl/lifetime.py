@@ -1,13 +1,12 @@
 """The commands that wait for the broker to start, and that stop it."""
 
 import os
-import signal
 import time
 from collections.abc import Callable
 from pathlib import Path
 
-from amqpd.cli.amqpctl.api import Unreachable
-from amqpd.cli.amqpctl.call import Call, Command
+from amqpd.cli.amqpctl.api import Refused, Unreachable
+from amqpd.cli.amqpctl.call import Call, Command, place_of
 from amqpd.cli.amqpctl.outcome import (
     EXIT_AGAIN,
     EXIT_SOFTWARE,
@@ -22,6 +21,7 @@ from amqpd.cli.amqpctl.words import FLAG, NUMBER
 NODES = "Nodes"
 POLL_S = 0.1
 STOP_TIMEOUT_S = 60
+SHUTDOWN_TIMEOUT_S = 120
 
 
 def _until(call: Call, name: str, default_s: int, is_so: Callable[[], bool]) -> None:
@@ -38,16 +38,20 @@ def _until(call: Call, name: str, default_s: int, is_so: Callable[[], bool]) -> 
         time.sleep(POLL_S)
 
 
-def _answers(call: Call) -> bool:
+def _is_up(call: Call) -> bool:
+    """Whether the broker answers, and serves AMQP as far as it says."""
+    # Its socket may not have been there before.
+    call.api.place = place_of(call.options, os.environ)
     try:
-        call.api.get("overview", query="columns=node")
-    except Unreachable:
+        overview = call.api.get("overview", query="columns=node")
+        node = call.api.get("nodes", str(overview["node"])) if "node" in overview else {}
+    except (Unreachable, Refused):
         return False
-    return True
+    return bool(node.get("running", True))
 
 
 def _await_startup(call: Call) -> Outcome:
-    _until(call, "await_startup", 300, lambda: _answers(call))
+    _until(call, "await_startup", 300, lambda: _is_up(call))
     return None
 
 
@@ -69,7 +73,7 @@ def _wait(call: Call) -> Outcome:
     def is_up() -> bool:
         if not _is_alive(process):
             raise Failure("Error: process is not running.", EXIT_SOFTWARE)
-        return _answers(call)
+        return _is_up(call)
 
     _until(call, "wait", 10, is_up)
     say(f"Waiting for applications 'rabbit_and_plugins' to start on node '{call.node}'")
@@ -101,31 +105,76 @@ def _is_alive(process: int) -> bool:
         return True
     except OSError:
         return False
+    return not _is_zombie(process)
+
+
+def _is_zombie(process: int) -> bool:
+    """Whether a process has ended, and its parent has not asked yet how."""
+    try:
+        stat = Path(f"/proc/{process}/stat").read_text()
+    except OSError:
+        return False
+    return stat.rpartition(")")[2].split()[0] == "Z"
+
+
+def _end(call: Call) -> Callable[[], bool]:
+    """Let the broker end; what says whether it has. Raises Failure or Unreachable."""
+    process = call.api.process_id()
+    if call.api.place.socket is None:
+        call.api.get("overview", query="columns=node")
+        raise Failure(
+            "Error: only over the UNIX socket in its data directory can a broker be stopped, and there is none that "
+            "lets us in (--data-dir, --socket); or send its process SIGTERM",
+            plain=True,
+        )
+    try:
+        call.api.ask("POST", "nodes", call.node, "stop", body={})
+    except Refused as refused:
+        raise Failure(refused.reason) from refused
+    except Unreachable:
+        # It was there a moment ago, and may end before it has answered.
+        pass
+    call.api.close()
+    if process is not None:
+        return lambda: not _is_alive(process)
+    return lambda: not _listens(call)
+
+
+def _listens(call: Call) -> bool:
+    try:
+        call.api.get("overview", query="columns=node")
+    except Unreachable:
+        return False
     return True
 
 
 def _stop(call: Call) -> Outcome:
-    """End the broker's process, which only its UNIX socket says for certain, and wait until it has ended."""
+    """End the broker, and wait until it has ended."""
+    process = _process_in(Path(call.arguments[0])) if call.arguments else 0
     try:
-        process = call.api.process_id()
+        has_ended = _end(call)
     except Unreachable:
         if call.flag("idempotent"):
             return Shown(f"Node {call.node} is no longer running")
         raise
-    if process is None:
-        raise Failure(
-            "Error: the management API cannot stop the broker, and there is no UNIX socket of a broker on this machine; "
-            "send its process SIGTERM",
-            plain=True,
-        )
-    try:
-        os.kill(process, signal.SIGTERM)
-    except PermissionError as error:
-        raise Failure(f"Process {process} is another user's") from error
-    _until(call, "stop", STOP_TIMEOUT_S, lambda: not _is_alive(process))
+    _until(call, "stop", STOP_TIMEOUT_S, has_ended)
     if call.arguments:
         return Shown(f"process {process} (take from pid file {call.arguments[0]}) is no longer running")
     return None
+
+
+def _shutdown(call: Call) -> Outcome:
+    """The same, told step by step; without waiting if that was asked for."""
+    process = call.api.get("nodes", call.node)["os_pid"]
+    which = f"RabbitMQ node {call.node} running at PID {process}"
+    if not call.options.get("wait", True):
+        _end(call)
+        return None
+    print(f"Shutting down {which}", flush=True)
+    has_ended = _end(call)
+    print(f"Waiting for PID {process} to terminate", flush=True)
+    _until(call, "shutdown", SHUTDOWN_TIMEOUT_S, has_ended)
+    return Shown(f"{which} successfully shut down")
 
 
 def _stop_banner(call: Call) -> str:
@@ -173,8 +222,15 @@ COMMANDS = [
         NODES,
         "shutdown [--wait]",
         "Stops RabbitMQ and its runtime (Erlang VM). Monitors progress for local nodes. Does not require a PID file path.",
-        _stop,
-        "Shutting down RabbitMQ node {node} ...",
+        _shutdown,
         options={"wait": FLAG},
+        explained=(
+            (
+                "--wait",
+                "if set, will wait for target node to terminate (by inferring and monitoring its PID file). "
+                "Only works for local nodes.",
+            ),
+            ("--no-wait", "if set, will not wait for target node to terminate"),
+        ),
     ),
 ]

@@ -18,6 +18,7 @@ UNITS = {
     "tb": 1000**4,
     "terabytes": 1000**4,
 }
+DRAINED = "\x1b[35mmarked for maintenance\x1b[0m"
 UNIT = {"unit": TEXT}
 UNIT_EXPLAINED = (("--unit <bytes | mb | gb>", "byte multiple (bytes, megabytes, gigabytes) to use"),)
 
@@ -179,8 +180,7 @@ def _cluster_status(call: Call) -> Outcome:
         "running_nodes": running,
         "versions": dict.fromkeys(running, version),
         "maintenance_status": {
-            node["name"]: "draining" if node.get("being_drained") else "not under maintenance"
-            for node in nodes
+            node["name"]: DRAINED if node.get("being_drained") else "not under maintenance" for node in nodes
         },
         "alarms": alarms_of(nodes),
         "partitions": {node["name"]: node["partitions"] for node in nodes if node.get("partitions")},

@@ -25,6 +25,7 @@ EVERYWHERE = {
     "username": TEXT,
     "password": TEXT,
     "socket": TEXT,
+    "data-dir": TEXT,
 }
 """Options of every command; `--no-` before a flag makes it false."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 from amqpd.broker.consumer import Consumer
@@ -12,10 +12,19 @@ from amqpd.broker.queues.quorum import QuorumQueue
 from amqpd.management import access
 from amqpd.management.answers import Missing, bad_request
 from amqpd.management.asked import Asked
-from amqpd.management.lists import Item, check_ranges, columns_of, listed, listed_in_full
+from amqpd.management.lists import Item, columns_of, listed, listed_in_full
+from amqpd.management.ranges import Ranges, ranges_of
 from amqpd.management.resources import resource
+from amqpd.management.sampling import (
+    CHANNEL_COUNTS,
+    CONNECTION_COUNTS,
+    NO_REDUCTIONS,
+    OCTETS,
+    connection_row,
+    counts_row,
+)
 from amqpd.management.site import Pause, Site, channel_name, open_channels
-from amqpd.management.stats import GARBAGE_COLLECTION, OF_CHANNEL, message_stats, moment, with_rates
+from amqpd.management.stats import GARBAGE_COLLECTION, OF_CHANNEL, Counted, idle_since
 from amqpd.management.tables import json_of
 from amqpd.protocol.channel import Channel
 from amqpd.protocol.connection import Connection
@@ -24,6 +33,15 @@ from amqpd.protocol.states import OPEN
 STATS_DISABLED = "Stats in management UI are disabled on this node"
 CLOSED_BY_API = "Closed via management plugin"
 KEPT_FROM_PUBLISHING = "blocked"
+OF_ENCRYPTION = (
+    "ssl_protocol",
+    "ssl_key_exchange",
+    "ssl_cipher",
+    "ssl_hash",
+    "peer_cert_subject",
+    "peer_cert_issuer",
+    "peer_cert_validity",
+)
 
 CONNECTIONS = resource("/connections", access.anybody)
 CONNECTION = resource("/connections/:connection", access.anybody)
@@ -54,11 +72,11 @@ async def connections_of_vhost(asked: Asked) -> object:
 
 
 async def _listed_connections(asked: Asked, found: list[Connection]) -> object:
-    check_ranges(asked)
+    ranges = ranges_of(asked)
     site = asked.site
     if asked.without_stats():
         return await listed(asked, [_tracked(site, each) for each in found], in_pages=True)
-    return await listed_in_full(asked, found, _basic, lambda each: connection_told(site, each))
+    return await listed_in_full(asked, found, _basic, lambda each: connection_told(site, each, ranges))
 
 
 @CONNECTIONS_OF_USER.on("GET")
@@ -80,11 +98,13 @@ async def close_connections_of_user(asked: Asked) -> None:
 @CONNECTION.on("GET")
 async def connection(asked: Asked) -> object:
     """One connection."""
-    check_ranges(asked)
+    ranges = ranges_of(asked)
     found = _connection(asked)
     if asked.without_stats():
         return {"name": found.peer.name}
-    return columns_of(asked, connection_told(asked.site, found))
+    told = connection_told(asked.site, found, ranges)
+    # What is null in a list is an empty text here (RabbitMQ 3.10, observed).
+    return columns_of(asked, {name: "" if value is None else value for name, value in told.items()})
 
 
 @CONNECTION.on("DELETE")
@@ -129,7 +149,7 @@ def _address(text: str) -> tuple[str, int]:
     return host.strip("[]"), int(port) if port.isascii() and port.isdigit() else 0
 
 
-def connection_told(site: Site, connection: Connection) -> Item:
+def connection_told(site: Site, connection: Connection, ranges: Ranges) -> Item:
     """All that is known of a connection."""
     name = connection.peer.name
     peer_host, peer_port, host, port = ends_of(name)
@@ -146,9 +166,6 @@ def connection_told(site: Site, connection: Connection) -> Item:
         "host": host,
         "name": name,
         "node": site.node,
-        "peer_cert_issuer": None,
-        "peer_cert_subject": None,
-        "peer_cert_validity": None,
         "peer_host": peer_host,
         "peer_port": peer_port,
         "port": port,
@@ -156,11 +173,6 @@ def connection_told(site: Site, connection: Connection) -> Item:
         "recv_cnt": int(connection.reads),
         "send_cnt": int(connection.writes),
         "send_pend": int(connection.unwritten_bytes),
-        "ssl": any(each.protocol == "amqp/ssl" and each.port == port for each in site.listening),
-        "ssl_cipher": None,
-        "ssl_hash": None,
-        "ssl_key_exchange": None,
-        "ssl_protocol": None,
         "state": KEPT_FROM_PUBLISHING if is_blocked else "running" if connection.state == OPEN else "closing",
         "timeout": int(connection.heartbeat_s),
         "type": "network",
@@ -168,15 +180,30 @@ def connection_told(site: Site, connection: Connection) -> Item:
         "user_who_performed_action": connection.user_name(),
         "vhost": connection.vhost_name(),
     }
+    told |= _encryption(connection)
     given = properties.get("connection_name")
     if isinstance(given, str):
         told["user_provided_name"] = given
-    numbers = {
-        "recv_oct": connection.received_bytes,
-        "send_oct": connection.written_bytes(),
-        "reductions": 0,
-    }
-    return told | with_rates(site, ("connection", name), numbers)
+    counted = Counted(
+        site, CONNECTION_COUNTS, connection_row(connection), site.sampling.connection(connection)
+    )
+    return told | counted.told((*OCTETS, *NO_REDUCTIONS), ranges.data_rates)
+
+
+def _encryption(connection: Connection) -> Item:
+    if connection.peer.encryption is None:
+        return {"ssl": False, **dict.fromkeys(OF_ENCRYPTION)}
+    encryption = connection.peer.encryption()
+    told = (
+        encryption.protocol,
+        encryption.key_exchange,
+        encryption.cipher,
+        encryption.mac,
+        encryption.subject,
+        encryption.issuer,
+        encryption.validity,
+    )
+    return {"ssl": True, **dict(zip(OF_ENCRYPTION, (each or None for each in told), strict=True))}
 
 
 # Channels
@@ -202,24 +229,24 @@ async def channels_of(asked: Asked) -> object:
 
 
 async def _listed_channels(asked: Asked, connections: list[Connection]) -> object:
-    check_ranges(asked)
+    ranges = ranges_of(asked)
     _check_stats(asked)
     site = asked.site
     found = [channel for each in connections for channel in open_channels(each)]
-    return await listed_in_full(asked, found, _basic_channel, lambda each: channel_told(site, each))
+    return await listed_in_full(asked, found, _basic_channel, lambda each: channel_told(site, each, ranges))
 
 
 @CHANNEL.on("GET")
 async def channel(asked: Asked) -> object:
     """One channel, with its consumers."""
-    check_ranges(asked)
+    ranges = ranges_of(asked)
     _check_stats(asked)
     name, _, number = asked.names["channel"].rpartition(" ")
     connection = asked.site.connection(name)
     for found in [] if connection is None else open_channels(connection):
         if f"({int(found.id)})" == number:
             access.check_owner(asked, found.connection.user_name())
-            told = channel_told(asked.site, found)
+            told = channel_told(asked.site, found, ranges)
             told["consumer_details"] = [consumer_told(asked.site, each) for each in found.consumers.values()]
             told["deliveries"] = []
             told["publishes"] = []
@@ -241,7 +268,7 @@ def _basic_channel(channel: Channel) -> Item:
     }
 
 
-def channel_told(site: Site, channel: Channel) -> Item:
+def channel_told(site: Site, channel: Channel, ranges: Ranges) -> Item:
     """All that is known of a channel."""
     name = channel_name(channel)
     connection = channel.connection
@@ -269,15 +296,12 @@ def channel_told(site: Site, channel: Channel) -> Item:
         "user_who_performed_action": connection.user_name(),
         "vhost": channel.vhost.name,
     }
-    key = ("channel", name)
-    counts = channel.message_counts()
-    told |= with_rates(
-        site, (*key, "lengths"), {"reductions": counts.publish + counts.deliver_get() + counts.ack}
-    )
-    told["reductions"] = 0
-    told["reductions_details"] = {"rate": 0.0}
-    told["idle_since"] = moment(site.broker.clock.unix_s() - site.rates.unchanged_s((*key, "lengths")))
-    return told | message_stats(site, key, counts, OF_CHANNEL)
+    row = counts_row(channel.message_counts())
+    history = site.sampling.channel(channel)
+    counted = Counted(site, CHANNEL_COUNTS, row, history)
+    told |= counted.told(NO_REDUCTIONS, ranges.data_rates)
+    told |= idle_since(site, row, history, connection.opened_s)
+    return told | counted.message_stats(OF_CHANNEL, ranges.msg_rates)
 
 
 def connection_details(connection: Connection) -> Item:
@@ -367,26 +391,3 @@ def _channel_details(site: Site, sink: object) -> dict[str, Any]:
 def consumer_count(queue: Queue) -> int:
     """How many consumers a queue says it has."""
     return queue.consumer_count() if isinstance(queue, QuorumQueue) else len(queue.consumers)
-
-
-def bytes_in_hands(connections: Iterable[Connection], most: int) -> dict[Queue, int]:
-    """How large the messages are that clients have and have not settled, by queue.
-
-    Of no more than `most` messages; where there are more, the others are taken to be as large as those.
-    """
-    sizes: dict[Queue, int] = {}
-    counted: dict[Queue, int] = {}
-    left = most
-    for connection in connections:
-        for channel in open_channels(connection):
-            for delivery in channel.unacked.first(left):
-                left -= 1
-                queue = delivery.queue
-                sizes[queue] = sizes.get(queue, 0) + int(delivery.message.body_size)
-                counted[queue] = counted.get(queue, 0) + 1
-            if left <= 0:
-                return {
-                    queue: size * max(int(queue.unacked), counted[queue]) // counted[queue]
-                    for queue, size in sizes.items()
-                }
-    return sizes

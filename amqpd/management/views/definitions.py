@@ -7,7 +7,7 @@ import email
 import email.policy
 
 from amqpd.management import access, definitions
-from amqpd.management.answers import bad_request, vhost_not_found
+from amqpd.management.answers import Refused, bad_request, vhost_not_found
 from amqpd.management.asked import Asked
 from amqpd.management.resources import resource
 
@@ -25,7 +25,7 @@ async def export(asked: Asked) -> object:
 
 @OLD_NAME.on("GET")
 async def export_by_old_name(asked: Asked) -> object:
-    """The same."""
+    """All definitions, by an old name."""
     return await export(asked)
 
 
@@ -50,7 +50,7 @@ async def import_all(asked: Asked) -> None:
 
 @OLD_NAME.on("POST")
 async def import_by_old_name(asked: Asked) -> None:
-    """The same."""
+    """Make everything that the document defines, by an old name."""
     _import(asked, None)
 
 
@@ -64,6 +64,18 @@ async def import_vhost(asked: Asked) -> None:
     await asyncio.sleep(0)
 
 
+class Unimportable(Refused):
+    """Definitions that can't be imported: RabbitMQ's reason, and besides an explanation that says which item it is."""
+
+    def __init__(self, invalid: definitions.InvalidDefinitions) -> None:
+        super().__init__(400, "bad_request", invalid.reason)
+        self.explanation = invalid.text
+
+    def body(self) -> object:
+        """What the answer says."""
+        return {"error": self.error, "reason": self.reason, "explanation": self.explanation}
+
+
 def _import(asked: Asked, vhost: str | None) -> None:
     body = document_of(asked.request.headers.get("content-type", ""), asked.body)
     try:
@@ -71,7 +83,7 @@ def _import(asked: Asked, vhost: str | None) -> None:
             asked.site.broker, asked.site.users, body, vhost=vhost, acting_user=asked.user.name
         )
     except definitions.InvalidDefinitions as invalid:
-        raise bad_request(invalid.reason) from None
+        raise Unimportable(invalid) from None
     except RecursionError:
         raise bad_request("not_json") from None
 

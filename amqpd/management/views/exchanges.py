@@ -11,14 +11,17 @@ from amqpd.management.answers import Missing, vhost_not_found
 from amqpd.management.arguments import table_of_json
 from amqpd.management.asked import Asked, text, truth
 from amqpd.management.inside import do
-from amqpd.management.lists import Item, check_ranges, columns_of, listed_in_full
+from amqpd.management.lists import Item, columns_of, listed_in_full
+from amqpd.management.ranges import OF_A_LIST, Ranges, ranges_of
 from amqpd.management.resources import resource
+from amqpd.management.sampling import EXCHANGE_COUNTS, exchange_row
 from amqpd.management.site import Site
-from amqpd.management.stats import with_rates
+from amqpd.management.stats import Counted
 from amqpd.management.tables import json_of
 from amqpd.protocol.dispatch import unchecked
 
 INTERNAL_USER = "rmq-internal"
+IN_AND_OUT = (("publish_in",), ("publish_out",))
 
 EXCHANGES = resource("/exchanges", access.of_vhost)
 EXCHANGES_OF_VHOST = resource("/exchanges/:vhost", access.of_vhost)
@@ -28,7 +31,7 @@ EXCHANGE = resource("/exchanges/:vhost/:exchange", access.of_vhost)
 @EXCHANGES.on("GET")
 async def exchanges(asked: Asked) -> object:
     """Those of all virtual hosts that the user may enter."""
-    check_ranges(asked)
+    ranges = ranges_of(asked, OF_A_LIST)
     site = asked.site
     await site.collect_counts()
     found = [exchange for vhost in access.shown_vhosts(asked) for exchange in vhost.exchanges.values()]
@@ -37,7 +40,7 @@ async def exchanges(asked: Asked) -> object:
         asked,
         found,
         lambda exchange: _basic(site, exchange),
-        lambda exchange: _basic(site, exchange) if without_stats else told(site, exchange),
+        lambda exchange: _basic(site, exchange) if without_stats else told(site, exchange, ranges),
     )
 
 
@@ -50,9 +53,9 @@ async def exchanges_of_vhost(asked: Asked) -> object:
 @EXCHANGE.on("GET")
 async def exchange(asked: Asked) -> object:
     """One exchange."""
-    check_ranges(asked)
+    ranges = ranges_of(asked)
     await asked.site.collect_counts()
-    return columns_of(asked, {**told(asked.site, _exchange(asked)), "incoming": [], "outgoing": []})
+    return columns_of(asked, {**told(asked.site, _exchange(asked), ranges), "incoming": [], "outgoing": []})
 
 
 def _exchange(asked: Asked) -> Exchange:
@@ -122,10 +125,7 @@ def _basic(site: Site, exchange: Exchange) -> Item:
     return item
 
 
-def told(site: Site, exchange: Exchange) -> Item:
+def told(site: Site, exchange: Exchange, ranges: Ranges) -> Item:
     """All that is known of an exchange."""
-    item = _basic(site, exchange)
-    if exchange.published:
-        numbers = {"publish_in": int(exchange.published), "publish_out": int(exchange.routed)}
-        item["message_stats"] = with_rates(site, ("exchange", exchange.vhost, exchange.name), numbers)
-    return item
+    counted = Counted(site, EXCHANGE_COUNTS, exchange_row(exchange), site.sampling.exchange(exchange))
+    return _basic(site, exchange) | counted.message_stats(IN_AND_OUT, ranges.msg_rates)

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
+import re
+from pathlib import Path
+
 from amqpd.broker.alarms import DISK, MEMORY
 from amqpd.management import access
 from amqpd.management.answers import Failed, Missing, bad_request
 from amqpd.management.asked import Asked
+from amqpd.management.expiry import expiries
 from amqpd.management.resources import resource
+from amqpd.management.site import Listening
 
 OK: dict[str, object] = {"status": "ok"}
 NO_LISTENER = "No active listener"
 ONE_NODE = {"status": "ok", "reason": "single node cluster"}
-UNITS = ("days", "weeks", "months", "years")
+DAYS = {"days": 1.0, "weeks": 7.0, "months": 365 / 12, "years": 365.0}
+SECONDS_PER_DAY = 86400
 
 PROTOCOLS = {
     **dict.fromkeys(
@@ -32,8 +39,6 @@ PROTOCOLS = {
     **dict.fromkeys(("cli", "distribution"), "clustering"),
 }
 """What else a protocol may be called."""
-
-OVER_TLS = "amqp/ssl"
 
 ALARMS = resource("/health/checks/alarms", access.anybody)
 LOCAL_ALARMS = resource("/health/checks/local-alarms", access.anybody)
@@ -69,14 +74,41 @@ def _alarms(asked: Asked, reason: str) -> object:
 
 @CERTIFICATES.on("GET")
 async def certificates(asked: Asked) -> object:
-    """Whether a certificate of a listener expires soon; where there is one, that is not known."""
-    if not asked.names["within"].lstrip("-+").isdigit():
+    """Whether a certificate of a listener, or one of its authorities, expires soon."""
+    within, unit = asked.names["within"], asked.names["unit"].lower()
+    if not re.fullmatch("[-+]?[0-9]{1,9}", within):
         raise bad_request("Invalid expiration value.")
-    if asked.names["unit"].lower() not in UNITS:
+    if unit not in DAYS:
         raise bad_request("Time unit not recognised. Supported units: days, weeks, months, years.")
-    if any(listening.protocol == OVER_TLS for listening in asked.site.listening):
-        raise Failed("There are certificates, and this broker does not look when they expire")
+    until_s = asked.site.broker.clock.unix_s() + int(within) * DAYS[unit] * SECONDS_PER_DAY
+    listening = [each for each in asked.site.listening if each.certfile]
+    expiring = await asyncio.to_thread(_expiring, listening, until_s, asked.site.broker.clock.unix_s())
+    if expiring:
+        node = asked.site.node
+        # RabbitMQ has them in the other order.
+        raise Failed("Certificates expiring", expired=[{"node": node, **each} for each in reversed(expiring)])
     return OK
+
+
+def _expiring(listening: list[Listening], until_s: float, now_s: float) -> list[dict[str, object]]:
+    """The listeners with a certificate that is not valid now, or not until then any more."""
+    found: list[dict[str, object]] = []
+    for each in listening:
+        of_certfile = expiries(Path(each.certfile), until_s, now_s)
+        of_cacertfile = expiries(Path(each.cacertfile), until_s, now_s) if each.cacertfile else []
+        if of_certfile or of_cacertfile:
+            found.append(
+                {
+                    "protocol": each.protocol,
+                    "interface": each.host,
+                    "port": each.port,
+                    "certfile": each.certfile,
+                    "cacertfile": each.cacertfile,
+                    "certfile_expires_on": of_certfile,
+                    "cacertfile_expires_on": of_cacertfile,
+                }
+            )
+    return found
 
 
 @PORT.on("GET")

@@ -10,11 +10,13 @@ from amqpd.broker.alarms import DISK, MEMORY
 from amqpd.management import access
 from amqpd.management.answers import Missing
 from amqpd.management.asked import Asked
-from amqpd.management.lists import check_ranges, columns_of, listed
+from amqpd.management.lists import columns_of, listed
+from amqpd.management.ranges import Ranges, ranges_of
 from amqpd.management.resources import resource
+from amqpd.management.sampling import CHURN, NO_ERLANG_FILES, NO_GARBAGE, RESOURCES
 from amqpd.management.site import Site
-from amqpd.management.stats import with_rates
-from amqpd.management.views.overview import auth_mechanisms, churn_rates, contexts, exchange_types
+from amqpd.management.stats import node_counted
+from amqpd.management.views.overview import auth_mechanisms, contexts, exchange_types
 
 PROCESSES_MAX = 1048576
 
@@ -29,15 +31,14 @@ ATTEMPTS_BY_SOURCE = resource("/auth/attempts/:node/source", access.monitors)
 @NODES.on("GET")
 async def nodes(asked: Asked) -> object:
     """A list of one."""
-    check_ranges(asked)
-    return await listed(asked, [_node(asked)], ("name",))
+    return await listed(asked, [_node(asked, ranges_of(asked))], ("name",))
 
 
 @NODE.on("GET")
 async def node(asked: Asked) -> object:
     """That one; `memory=true` adds what it takes."""
     _check(asked)
-    told = _node(asked)
+    told = _node(asked, ranges_of(asked))
     if asked.is_set("memory"):
         told["memory"] = _memory(asked.site)
     return columns_of(asked, told)
@@ -85,10 +86,10 @@ def _memory(site: Site) -> dict[str, object]:
     }
 
 
-def _node(asked: Asked) -> dict[str, object]:
+def _node(asked: Asked, ranges: Ranges) -> dict[str, object]:
     site = asked.site
     if asked.without_stats():
-        return {"name": site.node, "type": "disc", "running": True}
+        return {"name": site.node, "type": "disc", "running": is_running(site)}
     machine = site.machine
     told: dict[str, object] = {
         "partitions": [],
@@ -111,28 +112,36 @@ def _node(asked: Asked) -> dict[str, object]:
             {"name": "python", "description": "Python", "version": sys.version.split()[0]},
         ],
         "contexts": contexts(site),
-        "log_files": ["<stderr>"],
+        "log_files": list(machine.log_files),
         "db_dir": machine.data_dir,
         "config_files": list(machine.config_files),
         "net_ticktime": 60,
-        "enabled_plugins": ["rabbitmq_management"],
+        "enabled_plugins": _plugins(site),
         "mem_calculation_strategy": "rss",
         "name": site.node,
         "type": "disc",
-        "running": True,
+        "running": is_running(site),
         "cluster_links": [],
     }
-    numbers = {
-        "mem_used": machine.memory_used_bytes() or 0,
-        "disk_free": machine.disk_free_bytes() or 0,
-        "fd_used": _files_open(),
-        "sockets_used": len(site.connections()),
-        "proc_used": 1,
-        "gc_num": 0,
-        "gc_bytes_reclaimed": 0,
-        "context_switches": 0,
+    if site.control is not None and site.control.is_drained:
+        told["being_drained"] = True
+    numbers = (*RESOURCES, *NO_GARBAGE, *NO_ERLANG_FILES, *CHURN)
+    return told | node_counted(site).told(numbers, ranges.node_stats)
+
+
+def _plugins(site: Site) -> list[str]:
+    """Those of RabbitMQ's that do what is served here."""
+    protocols = {listening.protocol for listening in site.listening}
+    plugins = {
+        "rabbitmq_management": {"http", "https"},
+        "rabbitmq_prometheus": {"http/prometheus", "https/prometheus"},
     }
-    return told | with_rates(site, ("node",), numbers) | churn_rates(site, ("node",))
+    return [name for name, served in plugins.items() if served & protocols]
+
+
+def is_running(site: Site) -> bool:
+    """Whether AMQP is served."""
+    return site.control is None or site.control.is_running
 
 
 def _files_max() -> int:
@@ -141,10 +150,3 @@ def _files_max() -> int:
     import resource as limits
 
     return limits.getrlimit(limits.RLIMIT_NOFILE)[0]
-
-
-def _files_open() -> int:
-    try:
-        return len(os.listdir("/proc/self/fd"))
-    except OSError:
-        return 0

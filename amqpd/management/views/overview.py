@@ -12,11 +12,12 @@ from amqpd.broker.vhost import VirtualHost
 from amqpd.management import access
 from amqpd.management.answers import REALM, Missing, Refused, bad_request, not_authorised
 from amqpd.management.asked import Asked, text
-from amqpd.management.lists import check_ranges, listed
+from amqpd.management.lists import listed
+from amqpd.management.ranges import Ranges, ranges_of
 from amqpd.management.resources import resource
+from amqpd.management.sampling import CHURN, NO_DISK
 from amqpd.management.site import VERSION, Listening, Pause, Site, open_channels
-from amqpd.management.stats import OF_CHANNEL, lengths, message_stats, with_rates
-from amqpd.metrics.message_counts import MessageCounts
+from amqpd.management.stats import OF_CHANNEL, OF_LENGTHS, all_counted, node_counted
 
 SAMPLE_RETENTION: Final = {
     "global": [600, 3600, 28800, 86400],
@@ -60,6 +61,19 @@ FEATURE_FLAGS: Final = {
     "virtual_host_metadata": ("Virtual host metadata (description, tags, etc)", "rabbit"),
 }
 
+CONTEXTS: Final = {
+    "http": "Management",
+    "https": "Management",
+    "http/prometheus": "Prometheus",
+    "https/prometheus": "Prometheus",
+}
+"""What listeners of these protocols are for."""
+
+DOCUMENTED: Final = {
+    "quorum_queue": "https://www.rabbitmq.com/quorum-queues.html",
+    "stream_queue": "https://www.rabbitmq.com/stream.html",
+}
+
 OVERVIEW = resource("/overview", access.anybody)
 CLUSTER_NAME = resource("/cluster-name", access.anybody)
 WHOAMI = resource("/whoami", access.anybody)
@@ -92,7 +106,7 @@ def auth_mechanisms() -> list[dict[str, object]]:
 @OVERVIEW.on("GET")
 async def overview(asked: Asked) -> object:
     """All that matters at a glance; a monitor sees all virtual hosts, others those they may enter."""
-    check_ranges(asked)
+    ranges = ranges_of(asked)
     site = asked.site
     is_monitor = access.is_monitor(asked.user)
     vhosts = access.visible_vhosts(asked)
@@ -105,7 +119,7 @@ async def overview(asked: Asked) -> object:
             **({"connections": len(site.connections())} if is_monitor else {}),
         }
     else:
-        told |= await _statistics(asked, vhosts)
+        told |= await _statistics(asked, vhosts, ranges)
     if is_monitor and not asked.without_stats():
         told["node"] = site.node
         told["listeners"] = [_listener(site, each) for each in site.listening]
@@ -137,37 +151,21 @@ def _head(asked: Asked) -> dict[str, object]:
     }
 
 
-async def _statistics(asked: Asked, vhosts: list[VirtualHost]) -> dict[str, object]:
+async def _statistics(asked: Asked, vhosts: list[VirtualHost], ranges: Ranges) -> dict[str, object]:
     site = asked.site
-    key = ("overview", "" if access.is_monitor(asked.user) else asked.user.name)
-    counts, channels = MessageCounts(), 0
-    for vhost in vhosts:
-        counts.add(vhost.counts)
-    pause = Pause()
+    counted = await all_counted(site, vhosts)
     names = {vhost.name for vhost in vhosts}
     connections = [each for each in site.connections() if each.vhost_name() in names]
-    for connection in connections:
-        for channel in open_channels(connection):
-            channels += 1
-            counts.add(channel.message_counts())
-        if pause.is_due():
-            await asyncio.sleep(0)
-    ready, unacknowledged, consumers = 0, 0, 0
-    for vhost in vhosts:
-        for queue in list(vhost.queues.values()):
-            ready += queue.ready()
-            unacknowledged += int(queue.unacked)
-            consumers += len(queue.consumers)
-            if pause.is_due():
-                await asyncio.sleep(0)
-    told: dict[str, object] = message_stats(site, key, counts, OF_CHANNEL, disk_reads=0, disk_writes=0)
-    told.setdefault("message_stats", {})
-    told["churn_rates"] = churn_rates(site, key)
-    told["queue_totals"] = lengths(site, key, ready, unacknowledged)
+    stats = counted.what_happened(OF_CHANNEL, ranges.msg_rates)
+    if stats or any(vhost.queues for vhost in vhosts):
+        stats |= counted.told(NO_DISK, ranges.msg_rates)
+    told: dict[str, object] = {"message_stats": stats}
+    told["churn_rates"] = node_counted(site).told(CHURN, ranges.lengths)
+    told["queue_totals"] = counted.told(OF_LENGTHS, ranges.lengths)
     told["object_totals"] = {
-        "channels": channels,
+        "channels": sum(len(list(open_channels(connection))) for connection in connections),
         "connections": len(connections),
-        "consumers": consumers,
+        "consumers": await _consumers(vhosts),
         "exchanges": sum(len(vhost.exchanges) for vhost in vhosts),
         "queues": sum(len(vhost.queues) for vhost in vhosts),
     }
@@ -175,19 +173,15 @@ async def _statistics(asked: Asked, vhosts: list[VirtualHost]) -> dict[str, obje
     return told
 
 
-def churn_rates(site: Site, key: tuple[str, ...]) -> dict[str, object]:
-    """How often connections, channels and queues come and go."""
-    counts, node = site.broker.open_counts, site.broker.node
-    numbers = {
-        "channel_closed": int(counts.channels_opened_ever - counts.channels),
-        "channel_created": int(counts.channels_opened_ever),
-        "connection_closed": int(counts.connections_opened - counts.connections),
-        "connection_created": int(counts.connections_opened),
-        "queue_created": int(node.queues_created),
-        "queue_declared": int(node.queues_declared),
-        "queue_deleted": int(node.queues_deleted),
-    }
-    return with_rates(site, (*key, "churn"), numbers)
+async def _consumers(vhosts: list[VirtualHost]) -> int:
+    consumers = 0
+    pause = Pause(every=1000)
+    for vhost in vhosts:
+        for queue in list(vhost.queues.values()):
+            consumers += len(queue.consumers)
+            if pause.is_due():
+                await asyncio.sleep(0)
+    return consumers
 
 
 def _listener(site: Site, listening: Listening) -> dict[str, object]:
@@ -196,23 +190,35 @@ def _listener(site: Site, listening: Listening) -> dict[str, object]:
         "protocol": listening.protocol,
         "ip_address": listening.host,
         "port": listening.port,
-        "socket_opts": {"backlog": 1024, "nodelay": True},
+        "socket_opts": _socket_options(listening),
     }
 
 
+def _socket_options(listening: Listening) -> dict[str, object]:
+    if listening.protocol.startswith("http"):
+        return {"cowboy_opts": {"sendfile": False}, "ip": listening.host, "port": listening.port}
+    return {"backlog": 1024, "nodelay": True, "linger": [False, 0], "exit_on_close": False}
+
+
 def contexts(site: Site) -> list[dict[str, object]]:
-    """Where the API is."""
+    """Where the API is, and what else speaks HTTP."""
     return [
         {
-            "description": "RabbitMQ Management",
+            "description": f"RabbitMQ {CONTEXTS[listening.protocol]}",
             "path": "/",
             "cowboy_opts": "[{sendfile,false}]",
             "ip": listening.host,
             "port": str(listening.port),
+            **({"ssl": "true", "ssl_opts": _files_of(listening)} if listening.certfile else {}),
         }
         for listening in site.listening
-        if listening.protocol == "http"
+        if listening.protocol in CONTEXTS
     ]
+
+
+def _files_of(listening: Listening) -> dict[str, str]:
+    files = {"certfile": listening.certfile, "cacertfile": listening.cacertfile}
+    return {name: file for name, file in files.items() if file}
 
 
 @CLUSTER_NAME.on("GET")
@@ -268,7 +274,7 @@ async def feature_flags(asked: Asked) -> object:
         {
             "name": name,
             "desc": description,
-            "doc_url": "",
+            "doc_url": DOCUMENTED.get(name, ""),
             "state": "enabled",
             "stability": "stable",
             "provided_by": provided_by,
@@ -294,7 +300,7 @@ async def rebalance(asked: Asked) -> None:
 @RESET.on("DELETE")
 async def reset(asked: Asked) -> None:
     """Forget how fast anything has grown; what was counted stays, as in RabbitMQ."""
-    asked.site.rates.forget_all()
+    asked.site.sampling.forget_all()
 
 
 @RESET_NODE.on("DELETE")
@@ -302,4 +308,4 @@ async def reset_node(asked: Asked) -> None:
     """The same of the node of this name."""
     if asked.names["node"] != asked.site.node:
         raise Missing()
-    asked.site.rates.forget_all()
+    asked.site.sampling.forget_all()

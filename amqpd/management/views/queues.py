@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from itertools import islice
 
 from pamqp import commands
 
+from amqpd.broker.queues.looked import FIRST_PLACE
 from amqpd.broker.queues.queue import Queue
 from amqpd.broker.queues.quorum import QuorumQueue
 from amqpd.broker.queues.stream import StreamQueue
@@ -15,20 +17,28 @@ from amqpd.management.answers import Missing, bad_request, vhost_not_found
 from amqpd.management.arguments import SHORTSTR_MAX_BYTES, table_of_json
 from amqpd.management.asked import Asked, truth
 from amqpd.management.inside import do
-from amqpd.management.lists import Item, check_ranges, columns_of, listed_in_full
+from amqpd.management.lists import Item, columns_of, listed_in_full
+from amqpd.management.measures import bytes_in_hands, sizes
+from amqpd.management.ranges import OF_A_LIST, Ranges, ranges_of
 from amqpd.management.resources import resource
+from amqpd.management.sampling import NO_REDUCTIONS
 from amqpd.management.site import Site
-from amqpd.management.stats import GARBAGE_COLLECTION, OF_QUEUE, idle_since, lengths, message_stats
+from amqpd.management.stats import GARBAGE_COLLECTION, OF_LENGTHS, OF_QUEUE, idle_since, queue_counted
 from amqpd.management.tables import json_of
 from amqpd.management.views.connections import (
-    bytes_in_hands,
     connection_details,
     consumer_count,
     consumers_told,
 )
+from amqpd.message import Message
+from amqpd.protocol.channel import Channel
 from amqpd.protocol.dispatch import unchecked
 from amqpd.wire.fields import bytes_of
+from amqpd.wire.properties import TIMESTAMP, position_of
 
+CONSUMERS_LOOKED_AT = 100
+DELIVERIES_LOOKED_AT = 10
+TIMESTAMP_BYTES = 8
 LOOKED_AT_IN_HANDS = 20000
 """So many messages that clients have not settled are looked at to know how large they are."""
 
@@ -42,10 +52,12 @@ ACTIONS = resource("/queues/:vhost/:queue/actions", access.administrators)
 @QUEUES.on("GET")
 async def queues(asked: Asked) -> object:
     """Those of all virtual hosts that the user may enter."""
-    check_ranges(asked)
+    ranges = ranges_of(asked, OF_A_LIST, lengths_with_now=True)
     await asked.site.collect_counts()
     found = [queue for vhost in access.shown_vhosts(asked) for queue in vhost.queues.values()]
-    return await listed_in_full(asked, found, lambda queue: _basic(asked.site, queue), _teller(asked, found))
+    return await listed_in_full(
+        asked, found, lambda queue: _basic(asked.site, queue), _teller(asked, found, ranges)
+    )
 
 
 @QUEUES_OF_VHOST.on("GET")
@@ -57,16 +69,13 @@ async def queues_of_vhost(asked: Asked) -> object:
 @QUEUE.on("GET")
 async def queue(asked: Asked) -> object:
     """One queue, with its consumers."""
-    check_ranges(asked)
+    ranges = ranges_of(asked, lengths_with_now=True)
     await asked.site.collect_counts()
     found = _queue(asked)
     if asked.without_stats():
         return columns_of(asked, {**_basic(asked.site, found), "state": "live"})
-    told = _teller(asked, [found])(found)
-    told["consumer_details"] = consumers_told(asked.site, found)
-    told["deliveries"] = []
-    told["incoming"] = []
-    return columns_of(asked, told)
+    told = _teller(asked, [found], ranges)(found)
+    return columns_of(asked, told | _further(asked.site, found))
 
 
 def _queue(asked: Asked) -> Queue:
@@ -160,7 +169,7 @@ def _basic(site: Site, queue: Queue) -> Item:
     }
 
 
-def _teller(asked: Asked, queues: list[Queue]) -> Callable[[Queue], Item]:
+def _teller(asked: Asked, queues: list[Queue], ranges: Ranges) -> Callable[[Queue], Item]:
     """What tells of a queue as much as was asked for."""
     site = asked.site
     if asked.without_stats():
@@ -170,7 +179,7 @@ def _teller(asked: Asked, queues: list[Queue]) -> Callable[[Queue], Item]:
     sizes: dict[Queue, int] = {}
     if any(queue.unacked for queue in queues):
         sizes = bytes_in_hands(site.connections(), LOOKED_AT_IN_HANDS)
-    return lambda queue: told(site, queue, sizes.get(queue, 0))
+    return lambda queue: told(site, queue, ranges, sizes.get(queue, 0))
 
 
 def _totals(queue: Queue) -> Item:
@@ -183,30 +192,38 @@ def _totals(queue: Queue) -> Item:
     }
 
 
-def told(site: Site, queue: Queue, bytes_unacknowledged: int) -> Item:
+def told(site: Site, queue: Queue, ranges: Ranges, bytes_unacknowledged: int) -> Item:
     """All that is known of a queue."""
-    key = ("queue", queue.vhost, queue.name)
     ready, unacked = queue.ready(), int(queue.unacked)
+    counted = queue_counted(site, queue)
     item = _basic(site, queue)
-    item |= lengths(site, key, ready, unacked)
-    item |= message_stats(site, key, queue.message_counts(), OF_QUEUE)
+    item |= counted.told(OF_LENGTHS, ranges.lengths)
+    item |= counted.message_stats(OF_QUEUE, ranges.msg_rates)
+    item |= counted.told(NO_REDUCTIONS, ranges.data_rates)
     item |= _policies(site, queue)
     item |= {
         "consumers": consumer_count(queue),
-        "garbage_collection": GARBAGE_COLLECTION,
-        "reductions": 0,
-        "reductions_details": {"rate": 0.0},
         "state": "running",
     }
     if isinstance(queue, StreamQueue):
-        item |= _of_stream(site, queue)
-    elif isinstance(queue, QuorumQueue):
-        item |= _sizes(queue, ready, bytes_unacknowledged)
+        return item | _of_stream(site, queue)
+    item["garbage_collection"] = GARBAGE_COLLECTION
+    if isinstance(queue, QuorumQueue):
+        item |= sizes(queue, ready, bytes_unacknowledged)
         item |= _of_quorum(site, queue)
     else:
-        item |= _sizes(queue, ready, bytes_unacknowledged)
+        item |= sizes(queue, ready, bytes_unacknowledged)
         item |= _of_classic(site, queue, ready, unacked)
-        item["idle_since"] = idle_since(site, key)
+        history = site.sampling.queue(queue)
+        item |= idle_since(site, counted.row, history, site.sampling.made_s(queue))
+    return item
+
+
+def _further(site: Site, queue: Queue) -> Item:
+    """What is not told in lists."""
+    item: Item = {"consumer_details": consumers_told(site, queue), "deliveries": [], "incoming": []}
+    if isinstance(queue, StreamQueue):
+        item["garbage_collection"] = dict.fromkeys(GARBAGE_COLLECTION, -1)
     if queue.owner is not None:
         item |= _owner(site, queue)
     return item
@@ -230,40 +247,6 @@ def _owner(site: Site, queue: Queue) -> Item:
         if connection.owner is queue.owner:
             return {"owner_pid_details": connection_details(connection)}
     return {}
-
-
-def _sizes(queue: Queue, ready: int, bytes_unacknowledged: int) -> Item:
-    bytes_ready = queue.ready_bytes()
-    paged = sum(int(index.paged.count) for index in queue.indexes())
-    paged_bytes = sum(int(index.paged_body_bytes) for index in queue.indexes())
-    logged = sum(len(index.resident) + int(index.paged.count) for index in queue.indexes() if index.logged)
-    total = bytes_ready + bytes_unacknowledged
-    messages = ready + int(queue.unacked)
-    persistent = min(logged, messages)
-    return {
-        "consumer_capacity": _utilisation(queue, ready),
-        "consumer_utilisation": _utilisation(queue, ready),
-        "memory": max(0, total - paged_bytes) + 1000 + 500 * (messages - paged),
-        "message_bytes": total,
-        "message_bytes_persistent": total * persistent // messages if messages else 0,
-        "message_bytes_ram": max(0, total - paged_bytes),
-        "message_bytes_ready": bytes_ready,
-        "message_bytes_unacknowledged": bytes_unacknowledged,
-        "messages_persistent": persistent,
-        "messages_ram": messages - paged,
-    }
-
-
-def _utilisation(queue: Queue, ready: int) -> float:
-    """Whether consumers could take more, as the share of the time; what was before now is not known."""
-    if not queue.consumers:
-        return 0
-    could = [
-        consumer
-        for consumer in queue.consumers
-        if not consumer.prefetch_count or consumer.unacked < consumer.prefetch_count
-    ]
-    return 1.0 if could and not ready else len(could) / len(queue.consumers)
 
 
 def _of_classic(site: Site, queue: Queue, ready: int, unacked: int) -> Item:
@@ -290,7 +273,7 @@ def _of_classic(site: Site, queue: Queue, ready: int, unacked: int) -> Item:
             "version": 1,
         },
         "exclusive_consumer_tag": exclusive[0] if exclusive else None,
-        "head_message_timestamp": None,
+        "head_message_timestamp": _head_timestamp(queue) if ready + unacked else None,
         "message_bytes_paged_out": paged_bytes,
         "messages_paged_out": paged,
         "messages_ready_ram": ready - min(ready, paged),
@@ -298,6 +281,28 @@ def _of_classic(site: Site, queue: Queue, ready: int, unacked: int) -> Item:
         "recoverable_slaves": None,
         "single_active_consumer_tag": active.tag if active is not None else None,
     }
+
+
+def _head_timestamp(queue: Queue) -> int | None:
+    """The timestamp of the message that is next, or of an older one that a consumer has: the smaller one.
+
+    What would have to be read from disk is not looked at.
+    """
+    found: list[Message] = []
+    if not any(index.paged.count for index in queue.indexes()):
+        found += [looked.message for looked in queue.look(FIRST_PLACE, 1, 0)]
+    for consumer in islice(queue.consumers, CONSUMERS_LOOKED_AT):
+        if consumer.unacked and isinstance(consumer.sink, Channel):
+            deliveries = consumer.sink.unacked.first(DELIVERIES_LOOKED_AT)
+            found += [each.message for each in deliveries if each.queue is queue][:1]
+    timestamps = [timestamp_of(message.header) for message in found]
+    return min((timestamp for timestamp in timestamps if timestamp is not None), default=None)
+
+
+def timestamp_of(header: bytes) -> int | None:
+    """The timestamp in a content header, if there is one."""
+    at = position_of(header, TIMESTAMP)
+    return None if at < 0 else int.from_bytes(header[at : at + TIMESTAMP_BYTES], "big")
 
 
 def _of_quorum(site: Site, queue: QuorumQueue) -> Item:

@@ -6,6 +6,7 @@ import base64
 import binascii
 
 from amqpd.auth.passwords import ALGORITHMS, DEFAULT_ALGORITHM, hash_password, random_salt
+from amqpd.auth.permissions import Permissions
 from amqpd.auth.users import InvalidLimits, User
 from amqpd.management import access
 from amqpd.management.answers import Missing, bad_request
@@ -68,12 +69,13 @@ async def put(asked: Asked) -> bool:
     site = asked.site
     is_new = site.users.get(name) is None
     password_hash, algorithm = _password(values, is_new)
+    permissions = _permissions(asked, values.get("permissions")) if is_new else {}
     try:
         site.users.put(name, password_hash, algorithm, tags, limits)
     except InvalidLimits as invalid:
         raise bad_request(invalid.text) from None
-    if is_new and isinstance(values.get("permissions"), dict):
-        _permit(asked, name, values["permissions"])
+    for vhost, patterns in permissions.items():
+        site.users.set_permissions(name, vhost, *patterns)
     return is_new
 
 
@@ -83,9 +85,9 @@ def _password(values: dict[str, object], is_new: bool) -> tuple[str, str]:
         raise bad_request("both_password_and_password_hash_are_provided")
     if "password_hash" in values:
         algorithm = values.get("hashing_algorithm", DEFAULT_ALGORITHM)
-        if algorithm not in ALGORITHMS:
+        if not isinstance(algorithm, str) or algorithm not in ALGORITHMS:
             raise bad_request(["unknown_hashing_algorithm", algorithm])
-        return checked_hash(values["password_hash"]), str(algorithm)
+        return checked_hash(values["password_hash"]), algorithm
     if "password" not in values and not is_new:
         return "", DEFAULT_ALGORITHM
     password = text(values.get("password", ""), "password")
@@ -101,16 +103,19 @@ def checked_hash(password_hash: object) -> str:
     return str(password_hash)
 
 
-def _permit(asked: Asked, name: str, permissions: object) -> None:
-    assert isinstance(permissions, dict)
-    for vhost, patterns in permissions.items():
+def _permissions(asked: Asked, permissions: object) -> dict[str, tuple[str, str, str]]:
+    """The patterns that a new user brings, by virtual host; none unless they are an object. Raises Refused (400)."""
+    found: dict[str, tuple[str, str, str]] = {}
+    for vhost, patterns in permissions.items() if isinstance(permissions, dict) else ():
         if vhost not in asked.site.broker.vhosts or not isinstance(patterns, dict):
             raise bad_request(["no_such_vhost", vhost])
         configure, write, read = (text(patterns.get(kind), kind) for kind in ("configure", "write", "read"))
         try:
-            asked.site.users.set_permissions(name, vhost, configure, write, read)
+            Permissions(configure, write, read)
         except ValueError as invalid:
             raise bad_request(str(invalid)) from None
+        found[vhost] = configure, write, read
+    return found
 
 
 @USER.on("DELETE")

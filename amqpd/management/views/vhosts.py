@@ -11,11 +11,12 @@ from amqpd.management import access
 from amqpd.management.answers import bad_request
 from amqpd.management.arguments import SHORTSTR_MAX_BYTES
 from amqpd.management.asked import Asked, text, truth
-from amqpd.management.lists import Item, check_ranges, columns_of, listed
+from amqpd.management.lists import Item, columns_of, listed
+from amqpd.management.ranges import OF_A_LIST, Ranges, ranges_of
 from amqpd.management.resources import resource
-from amqpd.management.site import Pause, Site, open_channels
-from amqpd.management.stats import OF_CHANNEL, lengths, message_stats, with_rates
-from amqpd.metrics.message_counts import MessageCounts
+from amqpd.management.sampling import OCTETS
+from amqpd.management.site import Site
+from amqpd.management.stats import OF_CHANNEL, OF_LENGTHS, vhosts_counted
 
 UNDEFINED = "undefined"
 
@@ -27,16 +28,17 @@ START = resource("/vhosts/:vhost/start/:node", access.administrators)
 @VHOSTS.on("GET")
 async def vhosts(asked: Asked) -> object:
     """Those that the user may know of."""
-    check_ranges(asked)
-    items = [await _told(asked, vhost) for vhost in access.visible_vhosts(asked)]
+    ranges = ranges_of(asked, OF_A_LIST)
+    items = await _told(asked, access.visible_vhosts(asked), ranges)
     return await listed(asked, items, ("name",), in_pages=True)
 
 
 @VHOST.on("GET")
 async def vhost(asked: Asked) -> object:
     """One virtual host."""
-    check_ranges(asked)
-    return columns_of(asked, await _told(asked, asked.vhost()))
+    ranges = ranges_of(asked)
+    [item] = await _told(asked, [asked.vhost()], ranges)
+    return columns_of(asked, item)
 
 
 @VHOST.on("PUT")
@@ -68,7 +70,8 @@ async def put(asked: Asked) -> bool:
         raise bad_request(reached.text) from None
     made.describe(description, tags, str(default_queue_type))
     trace(asked.site, made, traces)
-    asked.site.users.set_permissions(asked.user.name, name, ".*", ".*", ".*")
+    if asked.site.users.get(asked.user.name) is asked.user:
+        asked.site.users.set_permissions(asked.user.name, name, ".*", ".*", ".*")
     return True
 
 
@@ -109,12 +112,23 @@ def tag_list(value: object) -> list[str]:
     return list(value)
 
 
-async def _told(asked: Asked, vhost: VirtualHost) -> Item:
+async def _told(asked: Asked, vhosts: list[VirtualHost], ranges: Ranges) -> list[Item]:
+    items = [_basic(asked, vhost) for vhost in vhosts]
+    if not asked.without_stats():
+        for item, counted in zip(items, await vhosts_counted(asked.site, vhosts), strict=True):
+            item |= counted.told(OF_LENGTHS, ranges.msg_rates)
+            item |= counted.message_stats(OF_CHANNEL, ranges.msg_rates)
+            if any(map(counted.number, OCTETS)):
+                item |= counted.told(OCTETS, ranges.data_rates)
+    return items
+
+
+def _basic(asked: Asked, vhost: VirtualHost) -> Item:
     site = asked.site
     metadata: Item = {"description": vhost.description, "tags": list(vhost.tags)}
     if vhost.default_queue_type:
         metadata["default_queue_type"] = vhost.default_queue_type
-    item: Item = {
+    return {
         "name": vhost.name,
         "description": vhost.description,
         "tags": list(vhost.tags),
@@ -123,34 +137,3 @@ async def _told(asked: Asked, vhost: VirtualHost) -> Item:
         "tracing": vhost.firehose is not None,
         "cluster_state": {site.node: "running"},
     }
-    if not asked.without_stats():
-        item |= await _statistics(site, vhost)
-    return item
-
-
-async def _statistics(site: Site, vhost: VirtualHost) -> Item:
-    counts = MessageCounts()
-    counts.add(vhost.counts)
-    pause = Pause()
-    received, sent = 0, 0
-    for connection in site.connections():
-        if connection.vhost_name() != vhost.name:
-            continue
-        received += connection.received_bytes
-        sent += connection.written_bytes()
-        for channel in open_channels(connection):
-            counts.add(channel.message_counts())
-        if pause.is_due():
-            await asyncio.sleep(0)
-    ready, unacknowledged = 0, 0
-    for queue in list(vhost.queues.values()):
-        ready += queue.ready()
-        unacknowledged += int(queue.unacked)
-        if pause.is_due():
-            await asyncio.sleep(0)
-    key = ("vhost", vhost.name)
-    item = lengths(site, key, ready, unacknowledged)
-    item |= message_stats(site, key, counts, OF_CHANNEL)
-    if received or sent:
-        item |= with_rates(site, (*key, "octets"), {"recv_oct": received, "send_oct": sent})
-    return item

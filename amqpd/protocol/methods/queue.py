@@ -57,7 +57,7 @@ def _declared(
 def _declare(channel: Channel, method: commands.Queue.Declare) -> Queue:
     arguments = with_default_type(
         decoded_table(method.arguments),
-        channel.vhost.default_queue_type,
+        channel.vhost.default_queue_type or channel.connection.parameters.default_queue_type,
         method.durable,
         method.exclusive,
         method.auto_delete,

@@ -1,0 +1,67 @@
+"""How much there is in queues, and in clients' hands: for the HTTP API, and for Prometheus."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from amqpd.broker.queues.queue import Queue
+from amqpd.management.site import open_channels
+from amqpd.protocol.connection import Connection
+
+
+def sizes(queue: Queue, ready: int, bytes_unacknowledged: int) -> dict[str, float]:
+    """How much there is in a queue, in memory and out of it, as RabbitMQ calls it."""
+    bytes_ready = queue.ready_bytes()
+    paged = sum(int(index.paged.count) for index in queue.indexes())
+    paged_bytes = sum(int(index.paged_body_bytes) for index in queue.indexes())
+    logged = sum(len(index.resident) + int(index.paged.count) for index in queue.indexes() if index.logged)
+    total = bytes_ready + bytes_unacknowledged
+    messages = ready + int(queue.unacked)
+    persistent = min(logged, messages)
+    return {
+        "consumer_capacity": utilisation(queue, ready),
+        "consumer_utilisation": utilisation(queue, ready),
+        "memory": max(0, total - paged_bytes) + 1000 + 500 * (messages - paged),
+        "message_bytes": total,
+        "message_bytes_persistent": total * persistent // messages if messages else 0,
+        "message_bytes_ram": max(0, total - paged_bytes),
+        "message_bytes_ready": bytes_ready,
+        "message_bytes_unacknowledged": bytes_unacknowledged,
+        "messages_persistent": persistent,
+        "messages_ram": messages - paged,
+    }
+
+
+def utilisation(queue: Queue, ready: int) -> float:
+    """Whether consumers could take more, as the share of the time; what was before now is not known."""
+    if not queue.consumers:
+        return 0
+    could = [
+        consumer
+        for consumer in queue.consumers
+        if not consumer.prefetch_count or consumer.unacked < consumer.prefetch_count
+    ]
+    return 1.0 if could and not ready else len(could) / len(queue.consumers)
+
+
+def bytes_in_hands(connections: Iterable[Connection], most: int) -> dict[Queue, int]:
+    """How large the messages are that clients have and have not settled, by queue.
+
+    Of no more than `most` messages; where there are more, the others are taken to be as large as those.
+    """
+    sizes: dict[Queue, int] = {}
+    counted: dict[Queue, int] = {}
+    left = most
+    for connection in connections:
+        for channel in open_channels(connection):
+            for delivery in channel.unacked.first(left):
+                left -= 1
+                queue = delivery.queue
+                sizes[queue] = sizes.get(queue, 0) + int(delivery.message.body_size)
+                counted[queue] = counted.get(queue, 0) + 1
+            if left <= 0:
+                return {
+                    queue: size * max(int(queue.unacked), counted[queue]) // counted[queue]
+                    for queue, size in sizes.items()
+                }
+    return sizes
