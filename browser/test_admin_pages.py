@@ -505,6 +505,10 @@ PATTERNS = (
     "^admin-(?:a|b)(?=\\.)",
     "^admin-.\\.\\d{2,}",
     "admin-[^a-z]",
+    "admin-.\\s.$",
+    "^admin-.$",
+    "^admin-\\w.$",
+    "^admin-a\\b",
     "",
 )
 MATCHES = """
@@ -515,7 +519,10 @@ import("/js/pattern_translation.js").then(({asBytes, translated}) =>
 
 
 def test_patterns_match_here_what_they_match_in_the_broker(page: Page, api: Api) -> None:
-    names = [f"admin-{name}" for name in ("a", "A", "b", "7", "é", "aé", "a.12", "b.1", "]", "x y", "日")]
+    names = [
+        f"admin-{name}"
+        for name in ("a", "A", "b", "7", "é", "aé", "a.12", "b.1", "]", "x y", "à", "日", "\\")
+    ]
     for name in names:
         api.put("queues", "/", name)
     in_broker = []

@@ -302,6 +302,21 @@ def test_a_queue_that_is_not_there_is_said(page: Page) -> None:
     page.see("nowhere", ".problem")
 
 
+@pytest.mark.refused
+def test_who_may_not_read_a_queue_is_told_so(page: Page, api: Api, channel: BlockingChannel) -> None:
+    declare(channel)
+    publish(channel, "secret")
+    api.put("users", "admin-ann", body={"password": "pw", "tags": "management"})
+    api.put("permissions", "/", "admin-ann", body={"configure": "", "write": "", "read": ""})
+    page.log_in(f"#/queues/%2F/{quote(QUEUE)}/messages", "admin-ann", "pw")
+    page.see(
+        f"ACCESS_REFUSED - access to queue '{QUEUE}' in vhost '/' refused for user 'admin-ann'", ".problem"
+    )
+    assert "secret" not in page.text()
+    leave(page)
+    api.delete("users", "admin-ann")
+
+
 # Dead letters
 
 

@@ -333,6 +333,38 @@ def test_the_virtual_host_chosen_is_the_only_one_shown(page: Page, api: Api) -> 
     api.delete("queues", "/", "over here")
 
 
+@pytest.mark.refused  # what is in the virtual host that is gone is asked for once more
+def test_a_virtual_host_that_is_gone_is_chosen_no_more(page: Page, api: Api) -> None:
+    api.put("vhosts", "short-lived")
+    page.log_in("#/queues")
+    page.choose("Virtual host", "short-lived")
+    page.until(lambda: page.text(".count") == "0 queues", "an empty virtual host")
+    api.delete("vhosts", "short-lived")
+    page.go("#/exchanges")
+    page.until(lambda: "short-lived" not in page.text(".choices"), "no such choice")
+    page.until(lambda: "amq.topic" in page.text(".listing"), "all exchanges")
+
+
+@pytest.mark.parametrize("where", ["#/", "#/queues/%2F/orders.audit"])
+def test_charts_look_back_as_far_as_chosen(page: Page, traffic: Traffic, where: str) -> None:
+    page.log_in(where)
+    ranges = page.until(lambda: page.field("Charts show").text.split("\n"), "ranges")
+    assert len(ranges) == (5 if where == "#/" else 3)
+    for label in ranges:
+        page.choose("Charts show", label.strip())
+        page.until(
+            lambda label=label: (
+                label.strip()
+                in page.run("return document.querySelector('[data-chart=\"Queued messages\"]').textContent")
+            ),
+            label,
+        )
+        assert page.text("main .problem") == ""
+    step_s = {"#/": 1800, "#/queues/%2F/orders.audit": 60}[where]
+    asked = page.run("return performance.getEntriesByType('resource').map((each) => each.name)")
+    assert any(f"lengths_incr={step_s}" in each for each in asked)
+
+
 def test_times_are_those_of_now(page: Page, traffic: Traffic) -> None:
     """The last point of a chart is not older than what was asked last."""
     page.log_in()

@@ -1,9 +1,8 @@
 """What a user may do in one vhost: three patterns over names, and patterns over routing keys."""
 
-import re
 from typing import Final
 
-from amqpd.auth.patterns import compile_pattern
+from amqpd.auth.patterns import permission_pattern
 from amqpd.wire.patterns import as_bytes_text
 
 CONFIGURE: Final = "configure"
@@ -19,14 +18,14 @@ class Rule:
     def __init__(self, pattern: str) -> None:
         """Raises ValueError if the pattern is not a regular expression."""
         self.pattern = pattern
-        self._expression: re.Pattern[str] = compile_pattern(pattern)
+        self._expression = permission_pattern(pattern)
         self._answers: dict[str, bool] = {}
 
     def allows(self, name: str) -> bool:
         """True if the pattern is found anywhere in the name."""
         answer = self._answers.get(name)
         if answer is None:
-            answer = self._expression.search(as_bytes_text(name)) is not None
+            answer = self._expression.is_in(as_bytes_text(name))
             if len(self._answers) >= CACHE_SIZE_NAMES:
                 self._answers.clear()
             self._answers[name] = answer

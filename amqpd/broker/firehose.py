@@ -110,9 +110,9 @@ def _address(routing_key: str) -> bytes:
 
 
 def _properties(header: bytes) -> Table:
-    """The properties as a table: numbers as signed integers, whatever they may be (RabbitMQ 3.10, observed)."""
+    """The properties as a table, the last one first, and numbers as signed integers (RabbitMQ 3.10, observed)."""
     table: Table = {}
-    for name, value in decode_properties(header).present().items():
+    for name, value in reversed(decode_properties(header).present().items()):
         if isinstance(value, dict):
             table[name] = Field("F", value)
         elif isinstance(value, int):

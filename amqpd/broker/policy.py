@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable
 from typing import Final, final
 
@@ -18,6 +17,7 @@ from amqpd.broker.queues.rules import (
     age_ms,
 )
 from amqpd.wire.json_terms import pairs, quoted_pair, term
+from amqpd.wire.name_pattern import NamePattern
 from amqpd.wire.patterns import InvalidPattern, as_bytes_text, compile_pcre
 
 ALL: Final = "all"
@@ -108,7 +108,7 @@ class Policy:
         """An int or a float, as it was given."""
         self.rank = _number(priority)
         self.apply_to = apply_to
-        self._expression: re.Pattern[str] = compile_pcre(pattern)
+        self._expression = NamePattern(pattern)
 
     def same_as(self, other: Policy | None) -> bool:
         """Whether the other says the same in the same words."""
@@ -126,7 +126,7 @@ class Policy:
 
         The name is given as `as_bytes_text` makes it.
         """
-        return self._fits_type(queue_type) and self._expression.search(name_bytes_text) is not None
+        return self._fits_type(queue_type) and self._expression.is_in(name_bytes_text)
 
     def _fits_type(self, queue_type: str) -> bool:
         if not queue_type:

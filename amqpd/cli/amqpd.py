@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from amqpd import __version__
-from amqpd.auth.patterns import compile_pattern
+from amqpd.auth.patterns import permission_pattern
 from amqpd.build import build
 from amqpd.config.conf_format import InvalidConfiguration
 from amqpd.config.configuration import Configuration, named_file, read_configuration
@@ -160,7 +160,7 @@ def checked(configuration: Configuration) -> Configuration:
     mistakes: list[str] = []
     for name in PATTERNS:
         try:
-            compile_pattern(getattr(configuration.settings, name))
+            permission_pattern(getattr(configuration.settings, name))
         except ValueError as error:
             mistakes.append(f"{SETTINGS[name].metadata['key']}: {error}")
     if mistakes:

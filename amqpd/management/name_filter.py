@@ -12,15 +12,12 @@ import re
 import sys
 
 from amqpd.management.answers import bad_request
+from amqpd.wire.name_pattern import is_quick
 from amqpd.wire.patterns import InvalidPattern, as_bytes_text, compile_pcre
 
 PATIENCE_S = 2.0
 SEARCHES_AT_ONCE = 2
 INVALID = "Pagination parameters are invalid"
-
-_UNBOUNDED = re.compile(r"[*+]|\{\d+,\}")
-_GROUP_REPEATED = re.compile(r"\)(?:[*+?]|\{)")
-_BACK_REFERENCE = re.compile(r"\\[1-9gk]|\(\?P=|\(\?<?[=!]")
 
 _CHILD = """
 import json, re, sys
@@ -68,15 +65,6 @@ def pattern_of(searched: str) -> str:
     except (InvalidPattern, re.error, RecursionError, OverflowError) as error:
         raise Unsearchable(f"no regular expression: {error}") from None
     return pattern
-
-
-def is_quick(pattern: str) -> bool:
-    """Whether the time that a pattern takes can't grow faster than with the square of the text's length."""
-    return (
-        len(_UNBOUNDED.findall(pattern)) <= 1
-        and not _GROUP_REPEATED.search(pattern)
-        and not _BACK_REFERENCE.search(pattern)
-    )
 
 
 async def matching_elsewhere(searches: Searches, texts: list[str], pattern: str) -> list[bool]:

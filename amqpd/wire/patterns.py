@@ -45,6 +45,7 @@ _POSIX_SETS: Final[dict[str, str]] = {
     "word": "0-9A-Z_a-z",
     "xdigit": "0-9A-Fa-f",
 }
+_QUANTIFIER: Final = re.compile(r"\{\d+(?:,\d*)?\}")
 _SET_OPERATORS: Final = "[&|~"  # Python may give these a meaning inside a set one day
 
 
@@ -90,8 +91,8 @@ class _Translation:
             self._set_member(character)
         elif character == "[":
             self._open_set()
-        elif self.pattern.startswith("{,", self.position):
-            self._put("\\{", 1)  # a quantifier to Python, plain text to PCRE
+        elif character == "{" and not _QUANTIFIER.match(self.pattern, self.position):
+            self._put("\\{", 1)  # plain text to PCRE, and something else to others
         elif self._is_named_group():
             self._put("(?P<", 3)
         else:

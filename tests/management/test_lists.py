@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from amqpd.management.name_filter import is_quick
+from amqpd.wire.name_pattern import is_quick
 from tests.management.conftest import Api
 
 

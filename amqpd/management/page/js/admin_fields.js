@@ -10,7 +10,7 @@ const USER_TAGS = [
   ["management", "may use this page, for its virtual hosts"],
   ["impersonator", "may publish with another user's name"],
 ];
-export const QUEUE_TYPES = [["", "Classic, as declared by clients"], ["classic", "Classic"], ["quorum", "Quorum"], ["stream", "Stream"]];
+export const QUEUE_TYPES = [["", "Not set (classic)"], ["classic", "Classic"], ["quorum", "Quorum"], ["stream", "Stream"]];
 const ALGORITHMS = ["rabbit_password_hashing_sha256", "rabbit_password_hashing_sha512", "rabbit_password_hashing_md5"];
 
 /** Tags with commas between, and buttons that add or take away the usual ones. */

@@ -5,17 +5,17 @@ export const ALTERNATE = "alternate";
 export const DEAD_LETTER = "dead letter";
 
 /** More queues than this are drawn as groups of those that are bound alike. */
-export const QUEUES_DRAWN_SINGLY = 40;
+const QUEUES_DRAWN_SINGLY = 40;
 /** More lines than this are not drawn. */
-export const MOST_LINES = 300;
+const MOST_LINES = 300;
 /** More bindings than this are not looked at for the picture. */
 export const MOST_BINDINGS = 5000;
 
 const SMALLEST_GROUP = 3;
 const KEYS_ON_A_LINE = 3;
 
-export const exchangeId = (name) => `exchange ${name}`;
-export const queueId = (name) => `queue ${name}`;
+const exchangeId = (name) => `exchange ${name}`;
+const queueId = (name) => `queue ${name}`;
 
 /**
  * All nodes and lines of a virtual host.

@@ -78,7 +78,7 @@ export function chart({title, kind, unit = kind === "rate" ? format.rate : forma
   const legend = element("ul", {class: "legend"});
   const tip = element("div", {class: "chart-tip", hidden: true, "aria-live": "off"});
   const spoken = element("span", {class: "visually-hidden", "aria-live": "polite"});
-  const numbers = element("div", {class: "table-scroll", tabindex: 0, role: "region", "aria-label": `${title}, as a table`});
+  const numbers = element("div", {class: "table-scroll", tabindex: 0, role: "group", "aria-label": `${title}, as a table`});
   const asTable = element("details", {class: "chart-table", ontoggle: drawTable}, element("summary", {}, "As a table"), numbers);
   const frame = element("div", {class: "plot-frame"}, plot, tip);
   const whole = element(

@@ -72,7 +72,7 @@ export function verbOf(death) {
  *
  * next is the exchange and the keys that it was published with afterwards, if that is known.
  */
-export function sentenceOf(death, next) {
+function sentenceOf(death, next) {
   const pieces = REASONS[death.reason]?.({queue: death.queue}) ?? [
     death.reason ? `Died (${death.reason}) in queue ` : "Died in queue ",
     {queue: death.queue},

@@ -8,9 +8,9 @@ import {layeredLayout} from "./layered_layout.js";
 import {link} from "./router.js";
 
 const NODE_HEIGHT = 44;
-const NODE_WIDTH_MIN = 132;
+const NODE_WIDTH_MIN = 108;
 const NODE_WIDTH_MAX = 230;
-const NODE_PADDING = 14;
+const NODE_PADDING = 12;
 const LABEL_WIDTH_MAX = 190;
 const LABEL_LINE_HEIGHT = 15;
 const LABEL_PADDING = 5;

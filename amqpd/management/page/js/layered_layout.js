@@ -4,7 +4,7 @@
 // columns, so that no label lies on another. Lines that would close a circle are laid out backwards. Knows nothing of
 // what is drawn, and touches no document.
 
-const COLUMN_GAP = 28;
+const COLUMN_GAP = 22;
 const ROW_GAP = 14;
 const LINE_GAP = 6;
 const SWEEPS = 12;
@@ -15,7 +15,7 @@ const SMOOTHINGS = 3;
 const BAND_MOST = 24;
 const PORT_DISTANCE = 9;
 const MARGIN = 8;
-const STEEPNESS = 6;
+const STEEPNESS = 9;
 const MOST_FURTHER = 90;
 
 /**

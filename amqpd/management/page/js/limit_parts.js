@@ -8,7 +8,7 @@ import {explaining} from "./reasons.js";
 import {link} from "./router.js";
 import {table} from "./table.js";
 
-export const LIMITS = {
+const LIMITS = {
   vhost: {path: "vhost-limits", noun: "virtual host", page: "vhosts", names: {"max-connections": "Connections", "max-queues": "Queues"}},
   user: {path: "user-limits", noun: "user", page: "users", names: {"max-connections": "Connections", "max-channels": "Channels"}},
 };

@@ -119,7 +119,7 @@ function timeMark(message) {
 }
 
 /** A moment as seen from now: "in 5 min", "3 s ago". */
-export function relative(moment_ms, now_ms = Date.now()) {
+function relative(moment_ms, now_ms = Date.now()) {
   const distance = moment_ms - now_ms;
   if (Math.abs(distance) < 1000) return "now";
   const text = format.duration(Math.abs(distance));
@@ -283,7 +283,7 @@ function cutNote(message, loadAll) {
 }
 
 /** Put a text on the clipboard, also where the page did not come over TLS. */
-export async function copy(text) {
+async function copy(text) {
   try {
     await navigator.clipboard.writeText(text);
   } catch {

@@ -301,7 +301,7 @@ export function messageShown(message, at) {
       {class: "message-body"},
       Object.keys(properties).length > 0 ? element("div", {}, element("h3", {}, "Properties"), tableOf(properties)) : null,
       headers && Object.keys(headers).length > 0 ? element("div", {}, element("h3", {}, "Headers"), tableOf(headers)) : null,
-      element("pre", {class: "payload", tabindex: 0, role: "region", "aria-label": "Payload"}, message.payload),
+      element("pre", {class: "payload", tabindex: 0, role: "group", "aria-label": "Payload"}, message.payload),
     ),
   );
 }

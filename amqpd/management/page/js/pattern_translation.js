@@ -4,11 +4,39 @@
 const START = "(?<![\\s\\S])";
 const END = "(?![\\s\\S])";
 const BEFORE_LAST_LINE_END = `(?=\\n?${END})`;
-const ESCAPES = {A: START, z: END, Z: BEFORE_LAST_LINE_END, h: "[\\t \\xa0]", R: "(?:\\r\\n|[\\n\\v\\f\\r\\x85])", e: "\\x1b", a: "\\x07", s: "[\\t-\\r ]", S: "[^\\t-\\r ]", v: "[\\n-\\r\\x85]"};
-const ESCAPES_IN_SET = {s: "\\t-\\r ", e: "\\x1b", a: "\\x07"};
+
+// Letters are those of ISO Latin-1, as Erlang has them: a byte of UTF-8 is a letter there, or is not.
+const LOWER = "a-z\\xaa\\xb5\\xba\\xdf-\\xf6\\xf8-\\xff";
+const UPPER = "A-Z\\xc0-\\xd6\\xd8-\\xde";
+const WORD = `0-9_${LOWER}${UPPER}`;
+const BLANK = "\\t-\\r ";
+const ESCAPES = {
+  A: START,
+  z: END,
+  Z: BEFORE_LAST_LINE_END,
+  R: "(?:\\r\\n|[\\n-\\r\\x85])",
+  e: "\\x1b",
+  a: "\\x07",
+  w: `[${WORD}]`,
+  W: `[^${WORD}]`,
+  s: `[${BLANK}]`,
+  S: `[^${BLANK}]`,
+  h: "[\\t \\xa0]",
+  v: "[\\n-\\r\\x85]",
+  b: `(?:(?<=[${WORD}])(?![${WORD}])|(?<![${WORD}])(?=[${WORD}]))`,
+  B: `(?:(?<=[${WORD}])(?=[${WORD}])|(?<![${WORD}])(?![${WORD}]))`,
+};
+const ESCAPES_IN_SET = {w: WORD, s: BLANK, e: "\\x1b", a: "\\x07"};
 const SETS = {
-  alnum: "0-9A-Za-z", alpha: "A-Za-z", digit: "0-9", lower: "a-z", upper: "A-Z", space: "\\t-\\r ", word: "\\w",
-  xdigit: "0-9A-Fa-f", punct: "!-\\/:-@\\[-`{-~", blank: "\\t ",
+  alnum: `0-9${LOWER}${UPPER}`,
+  alpha: LOWER + UPPER,
+  digit: "0-9",
+  lower: LOWER,
+  upper: UPPER,
+  space: BLANK,
+  word: WORD,
+  xdigit: "0-9A-Fa-f",
+  blank: "\\t ",
 };
 
 /** One character for each byte of the text in UTF-8, as the broker compares. */
@@ -70,7 +98,7 @@ function escape(rest) {
 }
 
 function escapeInSet(rest) {
-  if (/^\\[QEhHvVpPNXS]|^\\x\{/.test(rest)) {
+  if (/^\\[QEhHvVpPNXSW]|^\\x\{/.test(rest)) {
     throw new SyntaxError(`${rest.slice(0, 2)} has no equal here`);
   }
   return ESCAPES_IN_SET[rest[1]] ?? rest.slice(0, 2);

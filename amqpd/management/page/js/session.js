@@ -79,6 +79,7 @@ export function vhostsChanged(names) {
   if (names.join("\n") === vhosts.join("\n")) return;
   vhosts = names;
   tell("vhosts");
+  if (chosenVhost() !== null && !vhosts.includes(chosenVhost())) chooseVhost(null);
 }
 
 /** The virtual host whose objects are shown, or null for all. */

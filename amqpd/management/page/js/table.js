@@ -33,7 +33,7 @@ export function table({columns, rowKey, caption, empty = "Nothing here.", order 
     element("thead", {}, head),
     body,
   );
-  const scroller = element("div", {class: "table-scroll", role: "region", "aria-label": caption, tabindex: 0}, grid);
+  const scroller = element("div", {class: "table-scroll", role: "group", "aria-label": caption, tabindex: 0}, grid);
   const nothing = element("div", {hidden: true});
   const whole = element("div", {class: "table"}, scroller, nothing);
   let shown = columns;

@@ -221,7 +221,7 @@ function filterField(state, changed) {
     },
   });
   input.value = state.filter;
-  return element("span", {class: "filter"}, input);
+  return element("span", {class: "filter long"}, input);
 }
 
 function check(label, is, onChange) {

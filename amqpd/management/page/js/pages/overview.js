@@ -131,7 +131,7 @@ function contexts(found) {
 function simple(caption, headings, rows) {
   return element(
     "div",
-    {class: "table-scroll", tabindex: 0, role: "region", "aria-label": caption},
+    {class: "table-scroll", tabindex: 0, role: "group", "aria-label": caption},
     element(
       "table",
       {},

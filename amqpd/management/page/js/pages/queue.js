@@ -99,7 +99,7 @@ function messageTable(queue) {
   ].filter(([, count]) => count !== undefined);
   return element(
     "div",
-    {class: "table-scroll", tabindex: 0, role: "region", "aria-label": "Messages in this queue"},
+    {class: "table-scroll", tabindex: 0, role: "group", "aria-label": "Messages in this queue"},
     element(
       "table",
       {},
