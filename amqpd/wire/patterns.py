@@ -13,6 +13,14 @@ from typing import Final
 _BLANKS: Final = "\\t \\xa0"
 _LINE_ENDS: Final = "\\n\\x0b\\x0c\\r\\x85"
 
+# PCRE as Erlang has it knows the letters of Latin-1, and takes its no-break space for none (observed, byte by byte).
+_LETTERS: Final = "A-Za-z\\xaa\\xb5\\xba\\xc0-\\xd6\\xd8-\\xf6\\xf8-\\xff"
+_NO_LETTERS: Final = "\\xa0-\\xa9\\xab-\\xb4\\xb6-\\xb9\\xbb-\\xbf\\xd7\\xf7"
+_WORD: Final = f"0-9_{_LETTERS}"
+_NOT_WORD: Final = f"\\x00-/:-@\\[-\\^`{{-\\x9f{_NO_LETTERS}"
+_SPACE: Final = "\\t-\\r "
+_NOT_SPACE: Final = "\\x00-\\x08\\x0e-\\x1f!-\\xff"
+
 _ESCAPES: Final[dict[str, str]] = {
     "z": "\\Z",
     "Z": "(?=\\n?\\Z)",
@@ -26,23 +34,36 @@ _ESCAPES: Final[dict[str, str]] = {
     "H": f"[^{_BLANKS}]",
     "v": f"[{_LINE_ENDS}]",
     "V": f"[^{_LINE_ENDS}]",
+    "w": f"[{_WORD}]",
+    "W": f"[^{_WORD}]",
+    "s": f"[{_SPACE}]",
+    "S": f"[^{_SPACE}]",
 }
-_ESCAPES_IN_SET: Final[dict[str, str]] = {"E": "", "e": "\\x1b", "h": _BLANKS, "v": _LINE_ENDS}
+_ESCAPES_IN_SET: Final[dict[str, str]] = {
+    "E": "",
+    "e": "\\x1b",
+    "h": _BLANKS,
+    "v": _LINE_ENDS,
+    "w": _WORD,
+    "W": _NOT_WORD,
+    "s": _SPACE,
+    "S": _NOT_SPACE,
+}
 
 _POSIX_SETS: Final[dict[str, str]] = {
-    "alnum": "0-9A-Za-z",
-    "alpha": "A-Za-z",
-    "ascii": "\\x00-\\x7f",
+    "alnum": f"0-9{_LETTERS}",
+    "alpha": _LETTERS,
+    "ascii": "\\x00-\\xff",
     "blank": "\\t ",
-    "cntrl": "\\x00-\\x1f\\x7f",
+    "cntrl": "\\x00-\\x1f\\x7f-\\x9f",
     "digit": "0-9",
-    "graph": "!-\\~",
-    "lower": "a-z",
-    "print": " -\\~",
-    "punct": "!-/:-@\\[-`{-\\~",
-    "space": "\\t-\\r ",
-    "upper": "A-Z",
-    "word": "0-9A-Z_a-z",
+    "graph": "!-\\~\\xa0-\\xff",
+    "lower": "a-z\\xaa\\xb5\\xba\\xdf-\\xf6\\xf8-\\xff",
+    "print": " -\\~\\xa0-\\xff",
+    "punct": f"!-/:-@\\[-`{{-\\~{_NO_LETTERS}",
+    "space": _SPACE,
+    "upper": "A-Z\\xc0-\\xd6\\xd8-\\xde",
+    "word": _WORD,
     "xdigit": "0-9A-Fa-f",
 }
 _QUANTIFIER: Final = re.compile(r"\{\d+(?:,\d*)?\}")

@@ -80,3 +80,47 @@ def test_what_is_no_pattern_is_refused(pattern: str):
 )
 def test_it_is_known_which_may_take_long(pattern: str, quick: bool):
     assert is_quick(pattern) is quick
+
+
+def octets(ranges: str) -> list[int]:
+    """The numbers in hexadecimal ranges: "30-39 5f"."""
+    ends = [part.partition("-") for part in ranges.split()]
+    return [
+        number for first, _dash, last in ends for number in range(int(first, 16), int(last or first, 16) + 1)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("kind", "ranges"),
+    [
+        (r"\w", "30-39 41-5a 5f 61-7a aa b5 ba c0-d6 d8-f6 f8-ff"),
+        (r"\W", "00-2f 3a-40 5b-5e 60 7b-a9 ab-b4 b6-b9 bb-bf d7 f7"),
+        (r"\s", "09-0d 20"),
+        (r"\S", "00-08 0e-1f 21-ff"),
+        (r"\d", "30-39"),
+        (r"\D", "00-2f 3a-ff"),
+        ("[[:alnum:]]", "30-39 41-5a 61-7a aa b5 ba c0-d6 d8-f6 f8-ff"),
+        ("[[:alpha:]]", "41-5a 61-7a aa b5 ba c0-d6 d8-f6 f8-ff"),
+        ("[[:ascii:]]", "00-ff"),
+        ("[[:blank:]]", "09 20"),
+        ("[[:cntrl:]]", "00-1f 7f-9f"),
+        ("[[:digit:]]", "30-39"),
+        ("[[:graph:]]", "21-7e a0-ff"),
+        ("[[:lower:]]", "61-7a aa b5 ba df-f6 f8-ff"),
+        ("[[:print:]]", "20-7e a0-ff"),
+        ("[[:punct:]]", "21-2f 3a-40 5b-60 7b-7e a0-a9 ab-b4 b6-b9 bb-bf d7 f7"),
+        ("[[:space:]]", "09-0d 20"),
+        ("[[:upper:]]", "41-5a c0-d6 d8-de"),
+        ("[[:word:]]", "30-39 41-5a 5f 61-7a aa b5 ba c0-d6 d8-f6 f8-ff"),
+        ("[[:xdigit:]]", "30-39 41-46 61-66"),
+        (r"\h", "09 20 a0"),
+        (r"\v", "0a-0d 85"),
+        (r"\R", "0a-0d 85"),
+        (r"\N", "00-09 0b-ff"),
+        (".", "00-09 0b-ff"),
+    ],
+)
+def test_each_kind_of_octet_is_that_of_erlangs_pcre(kind: str, ranges: str):
+    """As `re:run` of RabbitMQ's Erlang 25 has answered for each octet."""
+    pattern = NamePattern(f"^{kind}\\z")
+    assert [number for number in range(256) if pattern.is_in(chr(number))] == octets(ranges)
