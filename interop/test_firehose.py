@@ -1,10 +1,8 @@
 """The firehose (`amq.rabbitmq.trace`), switched on with the management API and read with pika."""
 
-import json
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
-from urllib.request import HTTPBasicAuthHandler, HTTPPasswordMgrWithDefaultRealm, Request, build_opener
 
 import pika
 import pytest
@@ -28,21 +26,9 @@ def broker(management: Management) -> Broker:
 def vhost(management: Management, names: Names) -> Iterator[str]:
     """A virtual host of the test's own, which is traced."""
     name = names("vhost")
-    call(management, "PUT", f"vhosts/{name}", {"tracing": True})
+    management.call("PUT", f"vhosts/{name}", {"tracing": True})
     yield name
-    call(management, "DELETE", f"vhosts/{name}")
-
-
-def call(management: Management, method: str, path: str, body: object = None) -> Any:
-    """The answer of the API."""
-    passwords = HTTPPasswordMgrWithDefaultRealm()
-    passwords.add_password(None, management.url, management.broker.username, management.broker.password)
-    data = None if body is None else json.dumps(body).encode()
-    request = Request(
-        f"{management.url}/api/{path}", data, {"content-type": "application/json"}, method=method
-    )
-    with build_opener(HTTPBasicAuthHandler(passwords)).open(request, timeout=10) as answer:
-        return json.loads(answer.read() or b"null")
+    management.call("DELETE", f"vhosts/{name}")
 
 
 @pytest.fixture
@@ -140,9 +126,9 @@ def test_nothing_is_told_when_tracing_is_off(
     management: Management,
     vhost: str,
 ) -> None:
-    assert call(management, "GET", f"vhosts/{vhost}")["tracing"] is True
-    call(management, "PUT", f"vhosts/{vhost}", {"tracing": False})
+    assert management.call("GET", f"vhosts/{vhost}")["tracing"] is True
+    management.call("PUT", f"vhosts/{vhost}", {"tracing": False})
     time.sleep(SETTLED_S)
     connect_to().basic_publish("amq.fanout", "k", b"lost")
     assert traces(watcher) == []
-    assert call(management, "GET", f"vhosts/{vhost}")["tracing"] is False
+    assert management.call("GET", f"vhosts/{vhost}")["tracing"] is False
