@@ -43,7 +43,7 @@ unit: .venv-dev/installed
 compiled: .venv-compiled/installed
 	$(COMPILED)/amqpd --version | grep -F '(compiled)'
 	@set -eu; python=$$PWD/$(COMPILED)/python; copy=$$(mktemp -d); trap 'rm -rf "$$copy"' EXIT; \
-	tar -c --exclude=./amqpd --exclude='./.[!.]*' --exclude=./build --exclude=./data --exclude=node_modules . \
+	tar -c --exclude=./amqpd --exclude=./.git --exclude='./.venv*' --exclude='./.*_cache' --exclude=./build --exclude=./data --exclude=node_modules . \
 	| tar -x -C "$$copy"; cd "$$copy"; "$$python" -m pytest -p no:cacheprovider tests
 
 # With AMQP_URL set, against the broker there; else against this one, compiled: the tests import nothing
@@ -60,7 +60,7 @@ pictures: .venv-compiled/installed
 	PICTURES=1 $(COMPILED)/python -m pytest browser -k test_pictures_of
 
 # The example of a configuration file, which a test compares with what the settings say.
-conf/amqpd.conf: amqpd/config/settings.py amqpd/config/example.py
+conf/amqpd.conf: amqpd/config/settings.py amqpd/config/tls_settings.py amqpd/config/example.py
 	$(DEV)/python -m amqpd.config.example > $@
 
 # A compiled broker is killed again and again under load; see crash/README.md.

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 
-import pytest
 from selenium.webdriver.remote.webelement import WebElement
 
 from browser.broker import REPOSITORY
@@ -14,8 +13,8 @@ from browser.page import Page
 PICTURES = REPOSITORY / "docs" / "pictures"
 LARGEST_BYTES = 250_000
 
-for_documents = pytest.mark.skipif(not os.environ.get("PICTURES"), reason="PICTURES is not set")
-"""A test that makes a picture for the documents."""
+IS_FOR_DOCUMENTS = bool(os.environ.get("PICTURES"))
+"""Whether pictures become those of the documents."""
 
 LOADED = ".page[data-loaded]"
 """A page that has had its first answer."""
@@ -79,8 +78,9 @@ def leave(page: Page) -> None:
 
 
 def picture(page: Page, name: str) -> None:
-    """Keep what is shown as a picture for the documents."""
-    PICTURES.mkdir(exist_ok=True)
-    kept = PICTURES / f"{name}.png"
-    shutil.copy(page.screenshot(name), kept)
-    assert kept.stat().st_size < LARGEST_BYTES
+    """Take a picture as the documents have it, and with PICTURES set, for them."""
+    taken = page.screenshot(name)
+    assert taken.stat().st_size < LARGEST_BYTES
+    if IS_FOR_DOCUMENTS:
+        PICTURES.mkdir(exist_ok=True)
+        shutil.copy(taken, PICTURES / taken.name)

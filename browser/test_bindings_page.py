@@ -13,7 +13,7 @@ from selenium.webdriver.remote.webelement import WebElement
 
 from browser.broker import Api
 from browser.page import NARROW, Page
-from browser.steps import fits, focus, for_documents, leave, miss, picture, visible
+from browser.steps import fits, focus, leave, miss, picture, visible
 from browser.steps import show as opened
 
 HOSTILE = "<img src=x onerror=window.harmed=true>"
@@ -465,7 +465,6 @@ def test_the_picture_can_be_looked_at(page: Page, api: Api, vhost: str, theme: s
     assert fits(page)
 
 
-@for_documents
 def test_pictures_of_bindings(page: Page, api: Api, vhost: str) -> None:
     define(api, vhost, SHOP)
     for key, count in (("order.created", 42), ("order.paid", 12)):

@@ -14,7 +14,7 @@ from pika.adapters.blocking_connection import BlockingChannel
 
 from browser.broker import Api, Broker
 from browser.page import NARROW, Page
-from browser.steps import fits, for_documents, leave, miss, picture, visible
+from browser.steps import fits, leave, miss, picture, visible
 from browser.steps import show as opened
 
 QUEUE = "looked at"
@@ -462,7 +462,6 @@ def test_the_page_can_be_looked_at(page: Page, channel: BlockingChannel, theme: 
     assert fits(page)
 
 
-@for_documents
 def test_pictures_of_a_dead_letter(page: Page, channel: BlockingChannel) -> None:
     died_twice(channel)
     channel.basic_publish("", "parked", "plain text", pika.BasicProperties(expiration="600000"))

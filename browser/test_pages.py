@@ -315,6 +315,32 @@ def test_what_is_not_there_is_said_not_to_be(page: Page) -> None:
     page.see("There is no such page", "main h1")
 
 
+@pytest.mark.parametrize("name", [".", ".."])
+def test_a_name_that_no_browser_can_ask_for_is_said_to_be_one(page: Page, api: Api, name: str) -> None:
+    """Browsers take such a part of a path as "here" or "above", escaped or not: it must not get at anything else."""
+    api.put("queues", "/", name)
+    page.log_in("#/queues")
+    page.until(lambda: name in [row["Name"] for row in page.table("Queues")], "it in the list")
+    before = api.get("queues", "/")
+    page.go(f"#/queues/%2F/{name}")
+    page.see(f"no browser can have the name “{name}” in a path", "main .problem")
+    page.go(f"#/exchanges/{name}/amq.direct")
+    page.see(f"no browser can have the name “{name}” in a path", "main .problem")
+    page.go("#/queues")
+    page.press("Add queue", "main")
+    page.fill("Name", name, "form")
+    page.press("Add queue", "form")
+    page.see(f"no browser can have the name “{name}” in a path", "form .form-problem")
+    assert [each["name"] for each in api.get("queues", "/")] == [each["name"] for each in before]
+    asked = page.run(
+        "return performance.getEntriesByType('resource').map((each) => new URL(each.name).pathname)"
+    )
+    assert not {"/api/queues/", "/api/queues/%2F/", "/api/exchanges/amq.direct", "/api/amq.direct"} & set(
+        asked
+    )
+    api.delete("queues", "/", name)
+
+
 @pytest.mark.refused  # it is asked for until the page is left
 def test_the_virtual_host_chosen_is_the_only_one_shown(page: Page, api: Api) -> None:
     api.put("vhosts", "another & <one>")

@@ -1,20 +1,16 @@
 """Pictures of real traffic. With PICTURES set they are those of the documents, and show a whole minute."""
 
-import os
-import shutil
 import time
 from collections.abc import Iterator
 
 import pytest
 
-from browser.broker import REPOSITORY, Broker
+from browser.broker import Broker
 from browser.page import Page
+from browser.steps import IS_FOR_DOCUMENTS, picture
 from browser.traffic import Traffic
 
-PICTURES = REPOSITORY / "docs" / "pictures"
-LARGEST_BYTES = 250_000
 MINUTE_S = 66
-IS_FOR_DOCUMENTS = bool(os.environ.get("PICTURES"))
 SHOWN = {"overview": "#/", "queue": "#/queues/%2F/invoices"}
 
 
@@ -34,8 +30,4 @@ def test_pictures_of_real_traffic(traffic: None, page: Page) -> None:
         for each in ("Queued messages", "Message rates"):
             page.until(lambda each=each: page.find(f"[data-chart='{each}'] path.line"), f"lines of {each}")
         time.sleep(6 if IS_FOR_DOCUMENTS else 0)
-        picture = page.screenshot(name)
-        assert picture.stat().st_size < LARGEST_BYTES
-        if IS_FOR_DOCUMENTS:
-            PICTURES.mkdir(exist_ok=True)
-            shutil.copy(picture, PICTURES / picture.name)
+        picture(page, name)

@@ -21,7 +21,7 @@ esac
 # As root, give the data to the user of the broker, and go on as that.
 if [ "$(id -u)" = 0 ] && id -u "$user" >/dev/null 2>&1; then
 	mkdir -p "$data"
-	find "$data" ! -user "$user" -exec chown "$user" '{}' +
+	find "$data" ! -user "$user" -exec chown -h "$user" '{}' +
 	exec setpriv --reuid="$user" --regid="$(id -g "$user")" --init-groups -- "$0" "$@"
 fi
 

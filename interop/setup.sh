@@ -1,5 +1,5 @@
 #!/bin/sh
-# Install the clients that pip does not: amqp-tools, Go with streadway/amqp, rabbitmqadmin (Debian), amqplib (npm).
+# Install the clients that pip does not: amqp-tools, Go with streadway/amqp, promtool, rabbitmqadmin (Debian), amqplib (npm).
 # Safe to run again: what is there already is left alone.
 set -eu
 cd "$(dirname "$0")"
@@ -8,7 +8,7 @@ as_root=
 [ "$(id -u)" = 0 ] || as_root=sudo
 
 missing=
-for package in amqp-tools golang-go golang-github-streadway-amqp-dev; do
+for package in amqp-tools golang-go golang-github-streadway-amqp-dev prometheus; do
   case $(dpkg-query --show --showformat '${Status}' "$package" 2>/dev/null) in
     *' installed') ;;
     *) missing="$missing $package" ;;

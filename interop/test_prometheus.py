@@ -5,7 +5,6 @@ It is the one at PROMETHEUS_URL, which goes with the broker at AMQP_URL, or that
 
 import gzip
 import os
-import shutil
 import subprocess
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -16,6 +15,7 @@ from pika.adapters.blocking_connection import BlockingChannel
 
 from interop.management import until
 from interop.names import Names
+from interop.programs import tool
 from interop.prometheus import (
     ABSENT,
     ABSENT_PREFIXES,
@@ -106,9 +106,7 @@ def test_what_is_absent_is_known_and_no_metric_is_unknown(prometheus: Prometheus
 
 
 def test_promtool_has_no_objection(prometheus: Prometheus, channel: BlockingChannel, names: Names):
-    promtool = shutil.which("promtool")
-    if promtool is None:
-        pytest.skip("promtool is not installed (Debian: prometheus)")
+    promtool = tool("promtool")
     channel.queue_declare(names("queue"))
     for path in ("/metrics", "/metrics/per-object", "/metrics/detailed?family=queue_metrics"):
         _headers, body = prometheus.read(path)

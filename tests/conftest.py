@@ -3,6 +3,7 @@
 import pytest
 
 from amqpd.testing import MemoryBroker, Peer
+from amqpd.testing.certificates import Authority
 
 
 @pytest.fixture
@@ -20,3 +21,9 @@ def peer(broker: MemoryBroker) -> Peer:
 def other(broker: MemoryBroker) -> Peer:
     """Another connection, with channel 1."""
     return broker.connect()
+
+
+@pytest.fixture(scope="module")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    """Issues certificates."""
+    return Authority(tmp_path_factory.mktemp("certificates"))

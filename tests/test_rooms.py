@@ -12,6 +12,9 @@ HOME = Path(amqpd.__file__).parent
 
 CORE = {"wire", "message", "store", "auth", "broker", "protocol", "clock", "errors", "events", "metrics"}
 
+BESIDE = {"build", "durability", "server", "http", "management", "prometheus", "config", "logs"}
+"""What the application puts together around the core."""
+
 ALLOWED = {
     "wire": {"errors"},
     "message": {"wire"},
@@ -27,31 +30,9 @@ ALLOWED = {
     "logs": set(),
     "config": {"errors", "logs"},
     "durability": {*CORE},
-    "app": {*CORE, "build", "durability", "server", "http", "management", "prometheus", "config", "logs"},
-    "cli": {
-        *CORE,
-        "build",
-        "app",
-        "durability",
-        "server",
-        "http",
-        "management",
-        "prometheus",
-        "config",
-        "logs",
-    },
-    "testing": {
-        *CORE,
-        "build",
-        "app",
-        "durability",
-        "server",
-        "http",
-        "management",
-        "prometheus",
-        "config",
-        "logs",
-    },
+    "app": {*CORE, *BESIDE},
+    "cli": {*CORE, *BESIDE, "app"},
+    "testing": {*CORE, *BESIDE, "app"},
     "__main__": {"cli"},
     "__init__": set(),
     "clock": set(),

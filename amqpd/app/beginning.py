@@ -11,7 +11,8 @@ from amqpd.auth.passwords import hash_password, random_salt
 from amqpd.auth.users import User, Users
 from amqpd.broker.broker import Broker
 from amqpd.clock import Clock
-from amqpd.config.settings import NOTHING, Settings
+from amqpd.config.kinds import NOTHING
+from amqpd.config.settings import Settings
 from amqpd.durability import CannotStart, DataDirectory
 from amqpd.events import Events
 from amqpd.store.files import DiskFiles

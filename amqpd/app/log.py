@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from amqpd.app.beginning import StartError
-from amqpd.config.conf_format import InvalidConfiguration
-from amqpd.config.settings import NOTHING, Settings
+from amqpd.config.kinds import NOTHING
+from amqpd.config.mistakes import InvalidConfiguration
+from amqpd.config.settings import Settings
 from amqpd.events import DEFAULT, Events
 from amqpd.logs.levels import CATEGORIES
 from amqpd.logs.log import ConsoleOutput, FileOutput, LogOptions, LogUnusable, logger_of, start_logging

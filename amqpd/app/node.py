@@ -9,14 +9,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from amqpd.app.beginning import StartError, begin_again
-from amqpd.app.values import (
-    machine_of,
-    management_tls_options_of,
-    memory_bytes_of,
-    prometheus_tls_options_of,
-    tls_options_of,
-)
-from amqpd.config.settings import LOG_LEVELS, SETTINGS, InvalidSetting, Settings, Watermark, check
+from amqpd.app.values import amqp_tls_options_of, https_options_of, machine_of, memory_bytes_of
+from amqpd.config.kinds import Watermark
+from amqpd.config.mistakes import InvalidSetting
+from amqpd.config.settings import LOG_LEVELS, SETTINGS, Settings
 from amqpd.logs.log import LogUnusable
 from amqpd.management.node import CannotDo
 from amqpd.server.listeners import ListenError, Server
@@ -117,10 +113,9 @@ class RunningNode:
 
     def reload_certificates(self, settings: Settings) -> None:
         """Read the files with certificates again, where the settings have them now, for new connections."""
-        self.server.reload_certificates(tls_options_of(settings))
-        of_services = (management_tls_options_of(settings), prometheus_tls_options_of(settings))
+        self.server.reload_certificates(amqp_tls_options_of(settings))
         for service in self.services:
-            service.reload_certificates({options.keys: options for options in of_services})
+            service.reload_certificates(https_options_of(settings))
 
     # Serving AMQP
 
@@ -213,14 +208,16 @@ class RunningNode:
 
     def set_memory_limit(self, *, size_bytes: int | None = None, fraction: float | None = None) -> None:
         """Hold publishers back above this size, or this part of the machine's memory. Raises CannotDo."""
-        watermark = _watermark("vm_memory_high_watermark", size_bytes, fraction)
         memory_bytes = memory_bytes_of(self.settings)
-        self.resources.set_memory_limit(min(watermark.limit_bytes(memory_bytes), memory_bytes))
+        limit_bytes = _limit_bytes("vm_memory_high_watermark", size_bytes, fraction, memory_bytes)
+        self.resources.set_memory_limit(min(limit_bytes, memory_bytes))
 
     def set_disk_free_limit(self, *, size_bytes: int | None = None, fraction: float | None = None) -> None:
         """Hold publishers back when less than this size, or this multiple of memory, is free. Raises CannotDo."""
-        watermark = _watermark("disk_free_limit", size_bytes, fraction)
-        self.resources.set_disk_free_limit(watermark.limit_bytes(memory_bytes_of(self.settings)))
+        memory_bytes = memory_bytes_of(self.settings)
+        self.resources.set_disk_free_limit(
+            _limit_bytes("disk_free_limit", size_bytes, fraction, memory_bytes)
+        )
 
     # What it tells and is told
 
@@ -243,10 +240,7 @@ class RunningNode:
 
     def environment(self) -> dict[str, object]:
         """The settings by their keys, without passwords."""
-        return {
-            each.metadata["key"]: _shown(name, getattr(self.settings, name))
-            for name, each in SETTINGS.items()
-        }
+        return {each.key: _shown(name, each.of(self.settings)) for name, each in SETTINGS.items()}
 
 
 def certificates_of(tls: Tls | None) -> tuple[str, str]:
@@ -255,13 +249,19 @@ def certificates_of(tls: Tls | None) -> tuple[str, str]:
     return str(options.certfile or ""), str(options.cacertfile or "")
 
 
-def _watermark(name: str, size_bytes: int | None, fraction: float | None) -> Watermark:
+def _limit_bytes(name: str, size_bytes: int | None, fraction: float | None, memory_bytes: int) -> int:
+    """What a setting of this name would mean on a machine with so much memory. Raises CannotDo."""
     try:
         watermark = Watermark(size_bytes, fraction)
-        check(SETTINGS[name], watermark, name)
+        SETTINGS[name].check(watermark, name)
+        limit_bytes = watermark.limit_bytes(memory_bytes)
+        # What is too large may be so only on this machine.
+        SETTINGS[name].check(Watermark(limit_bytes, None), name)
+    except OverflowError:
+        raise CannotDo(f"{name}: {fraction} times the memory of this machine is too much") from None
     except (InvalidSetting, ValueError) as error:
         raise CannotDo(str(error)) from None
-    return watermark
+    return limit_bytes
 
 
 def _shown(name: str, value: object) -> object:

@@ -20,8 +20,8 @@ from amqpd.app.node import Program, RunningNode
 from amqpd.app.services import managing, measuring, serving
 from amqpd.app.supervisor import Supervisor
 from amqpd.build import build
-from amqpd.config.configuration import Configuration
-from amqpd.config.reload import Reloaded, Reloading, Reread
+from amqpd.config.configuration import Configuration, Reread
+from amqpd.config.reload import Reloaded, Reloading
 from amqpd.config.settings import Settings
 from amqpd.logs.log import change_level, rotate
 from amqpd.logs.logger import FieldLogger
@@ -73,7 +73,7 @@ async def _run(configuration: Configuration, reread: Reread, log: FieldLogger, u
     # Without a file there is nothing to read again, and SIGHUP ends the process, as when a terminal is closed.
     has_files = bool(configuration.files) or has_log_files(settings)
     has_files = has_files or any(
-        (settings.ssl_certfile, settings.management_ssl_certfile, settings.prometheus_ssl_certfile)
+        (settings.ssl.certfile, settings.management_ssl.certfile, settings.prometheus_ssl.certfile)
     )
     reload_signals = [signal.SIGHUP] if sys.platform != "win32" and has_files else []
     with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, *reload_signals) as signals:

@@ -15,18 +15,21 @@ import anyio
 from amqpd.app.beginning import StartError, broker_of, data_directory, load
 from amqpd.app.node import Program, RunningNode
 from amqpd.app.values import (
+    MANAGEMENT_SSL,
+    PROMETHEUS_SSL,
+    amqp_tls_options_of,
     by_port,
     limits_of,
-    management_tls_options_of,
     parameters_of,
-    prometheus_tls_options_of,
     resources_of,
     tls_options_of,
     wanted_addresses,
 )
 from amqpd.auth.users import Users
 from amqpd.clock import Clock
-from amqpd.config.settings import NOTHING, Settings
+from amqpd.config.kinds import NOTHING
+from amqpd.config.settings import Settings
+from amqpd.config.tls_settings import HttpsSettings
 from amqpd.events import Events
 from amqpd.server.flusher import FlusherThread
 from amqpd.server.listeners import ListenError, Server
@@ -41,8 +44,8 @@ if TYPE_CHECKING:
 LOCAL_SOCKET = "management.sock"
 """In the data directory: the management API for whoever may write there, without a password."""
 LOCAL_SOCKET_MODE = 0o600
-MANAGEMENT_SSL_PORT = 15671
-PROMETHEUS_SSL_PORT = 15691
+SSL_PORTS = {MANAGEMENT_SSL: 15671, PROMETHEUS_SSL: 15691}
+"""Where services over HTTP listen that have a certificate and no port for TLS, by what their keys begin with."""
 CLUSTER_NAME = "cluster_name"
 
 
@@ -91,7 +94,7 @@ async def listen(server: Server, settings: Settings) -> None:
     ssl_addresses = settings.ssl_listeners.addresses or ()
     try:
         if ssl_addresses:
-            server.use_tls(tls_options_of(settings))
+            server.use_tls(amqp_tls_options_of(settings))
         for hosts, port in wanted_addresses(settings):
             await server.listen(hosts, port)
         for hosts, port in by_port(ssl_addresses):
@@ -113,25 +116,13 @@ async def managing(settings: Settings, node: RunningNode) -> AsyncIterator[HttpS
     service = HttpService("the management API", node.server.broker.events, partial(load_management, node))
     node.services.append(service)
     if settings.management:
-        listen_for_management(service, settings)
+        if settings.management_tcp:
+            listen_for_http(service, settings.management_host, settings.management_port)
+        listen_for_https(service, settings, MANAGEMENT_SSL, settings.management_ssl)
     if not settings.in_memory:
         listen_locally(service, settings.data_dir / LOCAL_SOCKET, node.server.broker.events)
     async with running(service):
         yield service
-
-
-def listen_for_management(service: HttpService, settings: Settings) -> None:
-    """Listen for the management API over TCP. Raises StartError."""
-    if settings.management_tcp:
-        listen_for_http(service, settings.management_host, settings.management_port)
-    if settings.management_ssl_port is not None or settings.management_ssl_certfile is not None:
-        try:
-            tls = Tls(management_tls_options_of(settings))
-        except TlsError as error:
-            service.close()
-            raise StartError(str(error)) from None
-        port = MANAGEMENT_SSL_PORT if settings.management_ssl_port is None else settings.management_ssl_port
-        listen_for_http(service, settings.management_ssl_host, port, tls)
 
 
 @asynccontextmanager
@@ -155,14 +146,7 @@ async def measuring(settings: Settings, node: RunningNode) -> AsyncIterator[Http
     node.services.append(service)
     if settings.prometheus_tcp:
         listen_for_http(service, settings.prometheus_host, settings.prometheus_port)
-    if settings.prometheus_ssl_port is not None or settings.prometheus_ssl_certfile is not None:
-        try:
-            tls = Tls(prometheus_tls_options_of(settings))
-        except TlsError as error:
-            service.close()
-            raise StartError(str(error)) from None
-        port = PROMETHEUS_SSL_PORT if settings.prometheus_ssl_port is None else settings.prometheus_ssl_port
-        listen_for_http(service, settings.prometheus_ssl_host, port, tls)
+    listen_for_https(service, settings, PROMETHEUS_SSL, settings.prometheus_ssl)
     async with running(service):
         yield service
 
@@ -205,6 +189,18 @@ def listen_for_http(service: HttpService, hosts: Sequence[str], port: int, tls: 
         raise StartError(
             f"cannot listen on {', '.join(hosts)} port {port}: {error.strerror or error}"
         ) from None
+
+
+def listen_for_https(service: HttpService, settings: Settings, keys: str, https: HttpsSettings) -> None:
+    """Let a service listen over TLS, if that is wanted; `keys` is what its keys begin with. Raises StartError."""
+    if not https.is_wanted():
+        return
+    try:
+        tls = Tls(tls_options_of(settings, https, keys))
+    except TlsError as error:
+        service.close()
+        raise StartError(str(error)) from None
+    listen_for_http(service, https.host, SSL_PORTS[keys] if https.port is None else https.port, tls)
 
 
 @asynccontextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,6 +12,7 @@ from amqpd.auth.certificate_names import CertificateLogin
 from amqpd.broker.broker import Broker
 from amqpd.broker.limits import NodeLimits
 from amqpd.config.settings import Settings
+from amqpd.config.tls_settings import TlsSettings
 from amqpd.protocol.parameters import Parameters
 from amqpd.server.resources import (
     Resources,
@@ -23,6 +25,10 @@ from amqpd.server.tls import TlsOptions
 
 if TYPE_CHECKING:
     from amqpd.management.site import Machine
+
+MANAGEMENT_SSL = "management.ssl"
+PROMETHEUS_SSL = "prometheus.ssl"
+"""What the keys of services over HTTP begin with that are about TLS."""
 
 
 def limits_of(settings: Settings) -> NodeLimits:
@@ -54,59 +60,37 @@ def parameters_of(settings: Settings) -> Parameters:
     )
 
 
-def tls_options_of(settings: Settings) -> TlsOptions:
-    """The settings that TLS needs."""
-    return TlsOptions(
-        certfile=settings.ssl_certfile,
-        keyfile=settings.ssl_keyfile,
-        cacertfile=settings.ssl_cacertfile,
-        dhfile=settings.ssl_dhfile,
-        password=settings.ssl_password or "",
-        verify_peer=settings.ssl_verify == "verify_peer",
-        fail_if_no_peer_cert=settings.ssl_fail_if_no_peer_cert,
-        versions=settings.ssl_versions,
-        ciphers=settings.ssl_ciphers,
-        depth=settings.ssl_depth,
-        honor_cipher_order=settings.ssl_honor_cipher_order,
-        handshake_timeout_s=settings.ssl_handshake_timeout_ms / 1000,
+def amqp_tls_options_of(settings: Settings) -> TlsOptions:
+    """The settings that AMQP needs for TLS."""
+    return replace(
+        tls_options_of(settings, settings.ssl, "ssl_options"),
+        dhfile=settings.ssl.dhfile,
         login=CertificateLogin(
             settings.ssl_cert_login_from, settings.ssl_cert_login_san_type, settings.ssl_cert_login_san_index
         ),
     )
 
 
-def management_tls_options_of(settings: Settings) -> TlsOptions:
-    """The settings that the management API needs for TLS."""
-    return TlsOptions(
-        keys="management.ssl",
-        certfile=settings.management_ssl_certfile,
-        keyfile=settings.management_ssl_keyfile,
-        cacertfile=settings.management_ssl_cacertfile,
-        password=settings.management_ssl_password or "",
-        verify_peer=settings.management_ssl_verify == "verify_peer",
-        fail_if_no_peer_cert=settings.management_ssl_fail_if_no_peer_cert,
-        versions=settings.management_ssl_versions,
-        ciphers=settings.management_ssl_ciphers,
-        depth=settings.management_ssl_depth,
-        honor_cipher_order=settings.management_ssl_honor_cipher_order,
-        handshake_timeout_s=settings.ssl_handshake_timeout_ms / 1000,
-    )
+def https_options_of(settings: Settings) -> dict[str, TlsOptions]:
+    """The settings that services over HTTP need for TLS, by what their keys begin with."""
+    services = {MANAGEMENT_SSL: settings.management_ssl, PROMETHEUS_SSL: settings.prometheus_ssl}
+    return {keys: tls_options_of(settings, tls, keys) for keys, tls in services.items()}
 
 
-def prometheus_tls_options_of(settings: Settings) -> TlsOptions:
-    """The settings that the metrics need for TLS."""
+def tls_options_of(settings: Settings, tls: TlsSettings, keys: str) -> TlsOptions:
+    """What TLS is everywhere; `keys` is what the keys of these settings begin with."""
     return TlsOptions(
-        keys="prometheus.ssl",
-        certfile=settings.prometheus_ssl_certfile,
-        keyfile=settings.prometheus_ssl_keyfile,
-        cacertfile=settings.prometheus_ssl_cacertfile,
-        password=settings.prometheus_ssl_password or "",
-        verify_peer=settings.prometheus_ssl_verify == "verify_peer",
-        fail_if_no_peer_cert=settings.prometheus_ssl_fail_if_no_peer_cert,
-        versions=settings.prometheus_ssl_versions,
-        ciphers=settings.prometheus_ssl_ciphers,
-        depth=settings.prometheus_ssl_depth,
-        honor_cipher_order=settings.prometheus_ssl_honor_cipher_order,
+        keys=keys,
+        certfile=tls.certfile,
+        keyfile=tls.keyfile,
+        cacertfile=tls.cacertfile,
+        password=tls.password or "",
+        verify_peer=tls.verify == "verify_peer",
+        fail_if_no_peer_cert=tls.fail_if_no_peer_cert,
+        versions=tls.versions,
+        ciphers=tls.ciphers,
+        depth=tls.depth,
+        honor_cipher_order=tls.honor_cipher_order,
         handshake_timeout_s=settings.ssl_handshake_timeout_ms / 1000,
     )
 

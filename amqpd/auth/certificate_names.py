@@ -43,9 +43,7 @@ SHORT_NAMES: Final[dict[str, str]] = {
 DECODED: Final = frozenset({*SHORT_NAMES, "2.5.4.41", "2.5.4.46"} - {"0.9.2342.19200300.100.1.1"})
 """Types whose values Erlang's library reads, whatever kind of string they are."""
 
-SEQUENCE: Final = 0x30
 OBJECT_IDENTIFIER: Final = 0x06
-OCTET_STRING: Final = 0x04
 UTC_TIME: Final = 0x17
 GENERALIZED_TIME: Final = 0x18
 VERSION: Final = 0xA0

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Final, final
 
 from amqpd.broker.dead_letter import DELIVERY_LIMIT, EXPIRED, MAXLEN, REJECTED
-from amqpd.broker.queues.rules import AT_LEAST_ONCE, AT_MOST_ONCE
 
 DISABLED: Final = "disabled"
 """The strategy of a queue whose dead go nowhere; the others are those of x-dead-letter-strategy."""
@@ -13,7 +12,6 @@ DISABLED: Final = "disabled"
 CONFIRMED: Final = "confirmed"
 """No reason to die: a letter with at-least-once that all have taken."""
 
-STRATEGIES: Final = (DISABLED, AT_MOST_ONCE, AT_LEAST_ONCE)
 REASONS: Final = (REJECTED, EXPIRED, MAXLEN, DELIVERY_LIMIT, CONFIRMED)
 
 

@@ -12,6 +12,7 @@ from amqpd.broker.exchange import Exchange
 from amqpd.broker.queues.queue import Queue
 from amqpd.broker.router import Router
 from amqpd.clock import Timers
+from amqpd.errors import ResourceError
 from amqpd.message import Message
 from amqpd.wire.fields import Field, Table, bytes_of
 from amqpd.wire.properties import MalformedProperties, Properties, decode_properties, encode_properties
@@ -96,7 +97,11 @@ class Firehose:
             return
         for message in waiting:
             for queue in self._router.route(exchange, [message.routing_key()], message):
-                queue.publish(message)
+                try:
+                    queue.publish(message)
+                except ResourceError:
+                    # The log has no room for it in this queue. Nobody is there to hear it.
+                    continue
 
 
 def _names(names: list[str]) -> Field:

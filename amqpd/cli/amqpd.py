@@ -4,19 +4,18 @@ import argparse
 import os
 import platform
 import sys
-from dataclasses import Field
 from functools import partial
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import NoReturn
 
 from amqpd import __version__
 from amqpd.auth.patterns import permission_pattern
 from amqpd.build import build
-from amqpd.config.conf_format import InvalidConfiguration
-from amqpd.config.configuration import Configuration, named_file, read_configuration
+from amqpd.config.configuration import Configuration, Reread, named_file, read_configuration
 from amqpd.config.environment import CONFIG, nearest, variable
-from amqpd.config.reload import Reread
-from amqpd.config.settings import SETTINGS, InvalidSetting, Settings, read_setting
+from amqpd.config.mistakes import InvalidConfiguration, InvalidSetting
+from amqpd.config.setting import Setting
+from amqpd.config.settings import SETTINGS, Settings, read_setting
 
 EXIT_OK = 0
 EXIT_NOT_STARTED = 1
@@ -57,22 +56,22 @@ CHECK_CONFIG = "check-config"
 LOG = "log"
 
 
-def _default_text(the_setting: Field[Any], default: object) -> str:
+def _default_text(the_setting: Setting, default: object) -> str:
     if isinstance(default, tuple):
         return ",".join(default) or "none"
     if default is None:
         return "none"
     if isinstance(default, bool):
         return str(default).lower()
-    return f"{default} {the_setting.metadata['unit']}".rstrip()
+    return f"{default} {the_setting.unit}".rstrip()
 
 
-def _help(name: str) -> str:
+def _help(name: str, defaults: Settings) -> str:
     the_setting = SETTINGS[name]
-    text = str(the_setting.metadata["description"])
-    if the_setting.metadata["choices"]:
-        text += f" One of {', '.join(the_setting.metadata['choices'])}."
-    text += f" Default: {_default_text(the_setting, getattr(Settings(), name))}."
+    text = the_setting.description
+    if the_setting.allowed.choices:
+        text += f" One of {', '.join(the_setting.allowed.choices)}."
+    text += f" Default: {_default_text(the_setting, the_setting.of(defaults))}."
     return f"{text} [{variable(name)}]".replace("%", "%%")
 
 
@@ -95,18 +94,20 @@ def parser() -> argparse.ArgumentParser:
         metavar="FILE",
         help=f"Configuration file, in the format of rabbitmq.conf; options win over it. [{CONFIG}]",
     )
+    defaults = Settings()
     for written, name in OPTIONS.items():
-        _add_option(result, written, name)
+        _add_option(result, written, name, defaults)
     return result
 
 
-def _add_option(to: argparse.ArgumentParser, written: str, name: str) -> None:
+def _add_option(to: argparse.ArgumentParser, written: str, name: str, defaults: Settings) -> None:
     """Add one option; what is either true or false takes no value."""
+    text = _help(name, defaults)
     if SETTINGS[name].type is bool:
-        to.add_argument(written, dest=name, action="append_const", const="true", help=_help(name))
+        to.add_argument(written, dest=name, action="append_const", const="true", help=text)
     else:
         metavar = METAVARS.get(name, "VALUE")
-        to.add_argument(written, dest=name, action="append", metavar=metavar, help=_help(name))
+        to.add_argument(written, dest=name, action="append", metavar=metavar, help=text)
 
 
 def _from_arguments(arguments: argparse.Namespace) -> dict[str, object]:
@@ -115,7 +116,7 @@ def _from_arguments(arguments: argparse.Namespace) -> dict[str, object]:
         texts: list[str] | None = getattr(arguments, name)
         if texts is None:
             continue
-        if SETTINGS[name].type != tuple[str, ...]:
+        if not SETTINGS[name].is_list:
             _once(written, texts)
         values[name] = read_setting(name, ",".join(texts), written)
     return _with_place(values)
@@ -162,7 +163,7 @@ def checked(configuration: Configuration) -> Configuration:
         try:
             permission_pattern(getattr(configuration.settings, name))
         except ValueError as error:
-            mistakes.append(f"{SETTINGS[name].metadata['key']}: {error}")
+            mistakes.append(f"{SETTINGS[name].key}: {error}")
     if mistakes:
         raise InvalidConfiguration(mistakes)
     return configuration

@@ -6,7 +6,8 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
-from amqpd.config.conf_format import Entry, Include, InvalidConfiguration, parse
+from amqpd.config.conf_format import Entry, Include, parse
+from amqpd.config.mistakes import InvalidConfiguration
 
 CONF_D = "conf.d"
 SUFFIX = ".conf"

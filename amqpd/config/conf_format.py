@@ -8,6 +8,8 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from amqpd.config.mistakes import InvalidConfiguration
+
 _WORD = r"(?:\\\.|[A-Za-z0-9_-])+"
 _SETTING = re.compile(rf"[ \t]*({_WORD}(?:\.{_WORD})*)[ \t]*=[ \t]*(.*)", re.DOTALL)
 _INCLUDE = re.compile(r"[ \t]*include[ \t]+([A-Za-z0-9_.*/-]+)[ \t]*(?:#.*)?")
@@ -46,14 +48,6 @@ class Include:
 
     pattern: str
     place: Place
-
-
-class InvalidConfiguration(Exception):
-    """What is wrong with the configuration, one line for each mistake: where it is, and what."""
-
-    def __init__(self, mistakes: list[str]) -> None:
-        super().__init__("; ".join(mistakes))
-        self.mistakes = mistakes
 
 
 def parse(data: bytes, file: Path) -> list[Entry | Include]:

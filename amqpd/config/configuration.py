@@ -1,31 +1,20 @@
 """All that configures a broker, put together: defaults, files, environment, command line; the later one wins."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from amqpd.config import rabbitmq_environment
-from amqpd.config.conf_files import configuration_files, neighbours, read_entries
-from amqpd.config.conf_format import InvalidConfiguration
 from amqpd.config.environment import CONFIG, from_environment
-from amqpd.config.keys import read_keys
+from amqpd.config.kinds import Hosts
+from amqpd.config.machine import default_data_dir
+from amqpd.config.mistakes import WARNING, InvalidConfiguration, InvalidSetting, Notice
 from amqpd.config.plugins import KNOWN, enabled
 from amqpd.config.plugins import SETTINGS as SWITCHES
-from amqpd.config.rabbitmq_keys import WARNING, Group
-from amqpd.config.settings import HOSTS, InvalidSetting, Settings, default_data_dir
+from amqpd.config.settings import SETTINGS, Settings, settings_of
 
 DEFAULT_HOST = "default_host"
-
-
-@dataclass(frozen=True, slots=True)
-class Notice:
-    """Something for the log at start: keys, variables or files without effect, by the reason why."""
-
-    level: str
-    sentence: str
-    reason: str
-    names: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +24,10 @@ class Configuration:
     settings: Settings
     files: tuple[Path, ...] = ()
     notices: tuple[Notice, ...] = ()
+
+
+Reread = Callable[[], Configuration]
+"""Reads the configuration from where it was read at start. Raises InvalidConfiguration."""
 
 
 def named_file(option: str | None, environment: Mapping[str, str]) -> Path | None:
@@ -63,7 +56,7 @@ def read_configuration(
     for name in SWITCHES.keys() & set(plugins):
         values.setdefault(SWITCHES[name], True)
     try:
-        settings = Settings(**values)
+        settings = settings_of(values)
     except InvalidSetting as invalid:
         raise InvalidConfiguration([str(invalid)]) from None
     notices = (*from_files.notices, *_notices_of(environment), *_notices_of_plugins(plugins))
@@ -90,11 +83,23 @@ class FromFiles:
 
 def read_files(file: Path, environment: Mapping[str, str]) -> FromFiles:
     """Read a configuration file and those that go with it. Raises InvalidConfiguration with all mistakes."""
+    # imported late: without a file nobody needs what knows RabbitMQ's keys
+    from amqpd.config.conf_files import configuration_files, neighbours, read_entries
+    from amqpd.config.keys import read_keys
+
     files = configuration_files(file, environment.get(rabbitmq_environment.CONFIG_FILES) or None)
     values, without_effect, mistakes = read_keys(read_entries(files, environment))
     if mistakes:
         raise InvalidConfiguration(mistakes)
-    return FromFiles(values, tuple(files), (*_notices(without_effect), *_notices_beside(files[0])))
+    notices = [
+        Notice(group.level, "configuration keys without effect", group.reason, tuple(keys))
+        for group, keys in without_effect.items()
+    ]
+    beside = tuple(map(str, neighbours(files[0])))
+    if beside:
+        reason = "only the format of rabbitmq.conf is read"
+        notices.append(Notice(WARNING, "configuration files without effect", reason, beside))
+    return FromFiles(values, tuple(files), tuple(notices))
 
 
 def merged(*layers: Mapping[str, object]) -> dict[str, Any]:
@@ -114,14 +119,8 @@ def with_hosts(values: dict[str, Any]) -> dict[str, Any]:
     """The values, and the default host for everything that listens and has none of its own."""
     if DEFAULT_HOST not in values:
         return values
-    return {**dict.fromkeys(HOSTS, values[DEFAULT_HOST]), **values}
-
-
-def _notices(without_effect: Mapping[Group, list[str]]) -> list[Notice]:
-    return [
-        Notice(group.level, "configuration keys without effect", group.reason, tuple(keys))
-        for group, keys in without_effect.items()
-    ]
+    hosts = [name for name, each in SETTINGS.items() if each.type == Hosts]
+    return {**dict.fromkeys(hosts, values[DEFAULT_HOST]), **values}
 
 
 def _notices_of(environment: Mapping[str, str]) -> list[Notice]:
@@ -134,9 +133,3 @@ def _notices_of_plugins(plugins: list[str]) -> list[Notice]:
     names = tuple(name for name in plugins if name not in KNOWN)
     reason = "amqpd has nothing like it"
     return [Notice(WARNING, "enabled plugins without effect", reason, names)] if names else []
-
-
-def _notices_beside(file: Path) -> list[Notice]:
-    names = [str(path) for path in neighbours(file)]
-    reason = "only the format of rabbitmq.conf is read"
-    return [Notice(WARNING, "configuration files without effect", reason, tuple(names))] if names else []

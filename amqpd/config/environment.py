@@ -1,9 +1,9 @@
 """Settings from environment variables: AMQPD_PORT, AMQPD_DATA_DIR... one for every setting."""
 
-import difflib
 from collections.abc import Mapping
 
-from amqpd.config.settings import SETTINGS, InvalidSetting, read_setting
+from amqpd.config.mistakes import InvalidSetting
+from amqpd.config.settings import SETTINGS, read_setting
 
 PREFIX = "AMQPD_"
 CONFIG = "AMQPD_CONFIG"
@@ -38,5 +38,8 @@ def from_environment(environment: Mapping[str, str]) -> dict[str, object]:
 
 def nearest(written: str, known: Mapping[str, object]) -> str:
     """`; did you mean X?` for the known name most like what was written, or nothing."""
+    # imported late: few make mistakes
+    import difflib
+
     found = difflib.get_close_matches(written, known, n=1)
     return f"; did you mean {found[0]}?" if found else ""

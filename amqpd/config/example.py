@@ -6,7 +6,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from amqpd.config.settings import SETTINGS, SYSTEM_DIRECTORY, UNLIMITED, ByCategory, Settings, Watermark
+from amqpd.config.kinds import ByCategory, Hosts, Watermark
+from amqpd.config.machine import SYSTEM_DIRECTORY
+from amqpd.config.setting import UNLIMITED, Setting
+from amqpd.config.settings import SETTINGS, Settings
 
 COLUMNS = 100
 HEAD = """\
@@ -24,73 +27,59 @@ MADE_BY_OTHERS = {"port", "listeners"}
 """Settings whose keys the example shows with those of `host`."""
 
 
-def _plain(name: str, value: Any) -> list[str]:
+def _plain(key: str, value: Any) -> list[str]:
     text = "infinity" if value == UNLIMITED else str(value).lower() if isinstance(value, bool) else str(value)
-    return [f"{SETTINGS[name].metadata['key']} = {text}"]
+    return [f"{key} = {text}"]
 
 
-def _listeners(name: str, value: Any) -> list[str]:
+def _listeners(key: str, value: Any) -> list[str]:
     port = Settings().port
     return [f"listeners.tcp.{number} = {host}:{port}" for number, host in enumerate(value, start=1)]
 
 
-def _names(name: str, value: Any) -> list[str]:
-    return [f"{SETTINGS[name].metadata['key']}.{each} = true" for each in value]
+def _names(key: str, value: Any) -> list[str]:
+    return [f"{key}.{each} = true" for each in value]
 
 
-def _in_one_line(name: str, value: Any) -> list[str]:
-    return [f"{SETTINGS[name].metadata['key']} = {','.join(value)}"]
+def _in_one_line(key: str, value: Any) -> list[str]:
+    return [f"{key} = {','.join(value)}"]
 
 
-def _watermark(name: str, value: Any) -> list[str]:
+def _watermark(key: str, value: Any) -> list[str]:
     assert isinstance(value, Watermark)
-    key = SETTINGS[name].metadata["key"]
     if value.size_bytes is None:
         return [f"{key}.relative = {value.fraction}"]
     return [f"{key}.absolute = {value.size_bytes // 10**6}MB"]
 
 
-def _milliseconds(name: str, value: Any) -> list[str]:
-    return [f"{SETTINGS[name].metadata['key']} = {value * 1000}"]
+def _milliseconds(key: str, value: Any) -> list[str]:
+    return [f"{key} = {value * 1000}"]
 
 
-def _ssl_listeners(name: str, value: Any) -> list[str]:
+def _ssl_listeners(key: str, value: Any) -> list[str]:
     return ["listeners.ssl = none"]
 
 
-def _numbered(name: str, value: Any) -> list[str]:
-    key = SETTINGS[name].metadata["key"].removesuffix("*")
-    return [f"{key}{number} = {each}" for number, each in enumerate(value, start=1)]
+def _numbered(key: str, value: Any) -> list[str]:
+    return [f"{key.removesuffix('*')}{number} = {each}" for number, each in enumerate(value, start=1)]
 
 
-def _by_category(name: str, value: Any) -> list[str]:
+def _by_category(key: str, value: Any) -> list[str]:
     assert isinstance(value, ByCategory)
-    key = SETTINGS[name].metadata["key"]
     return [f"{key.replace('*', category)} = {each}" for category, each in value.values]
 
 
-WRITERS: dict[str, Callable[[str, Any], list[str]]] = {
+WRITERS: dict[object, Callable[[str, Any], list[str]]] = {
+    Hosts: _in_one_line,
+    Watermark: _watermark,
+    ByCategory: _by_category,
     "host": _listeners,
-    "default_host": _in_one_line,
-    "management_host": _in_one_line,
-    "management_ssl_host": _in_one_line,
-    "management_ssl_versions": _numbered,
-    "management_ssl_ciphers": _numbered,
-    "prometheus_host": _in_one_line,
-    "prometheus_ssl_host": _in_one_line,
-    "prometheus_ssl_versions": _numbered,
-    "prometheus_ssl_ciphers": _numbered,
     "ssl_listeners": _ssl_listeners,
-    "ssl_versions": _numbered,
-    "ssl_ciphers": _numbered,
     "loopback_users": _names,
     "default_user_tags": _names,
-    "vm_memory_high_watermark": _watermark,
-    "disk_free_limit": _watermark,
     "handshake_timeout_s": _milliseconds,
-    "log_levels": _by_category,
-    "log_files": _by_category,
 }
+"""By names, or by types, of settings."""
 WORDS = {
     "host": "Addresses and ports to listen on, by names that you choose. A port alone is one on every address; "
     "listeners.tcp = none listens nowhere.",
@@ -109,28 +98,27 @@ WORDS = {
 """What is said of settings whose keys differ from their option."""
 UNITS = {"handshake_timeout_s": "milliseconds"}
 UNITS_TO_NAME = ("bytes", "seconds", "milliseconds")
+CIPHERS = ("ECDHE-ECDSA-AES256-GCM-SHA384", "ECDHE-RSA-AES256-GCM-SHA384")
+TLS = {
+    "certfile": Path("/etc/amqpd/tls/server.pem"),
+    "keyfile": Path("/etc/amqpd/tls/server.key"),
+    "password": "secret",
+    "cacertfile": Path("/etc/amqpd/tls/authorities.pem"),
+    "ciphers": CIPHERS,
+}
 ELSEWHERE = {
     "data_dir": SYSTEM_DIRECTORY,
     "cluster_name": "rabbit@localhost",
-    "ssl_certfile": Path("/etc/amqpd/tls/server.pem"),
-    "ssl_keyfile": Path("/etc/amqpd/tls/server.key"),
-    "ssl_password": "secret",
-    "ssl_cacertfile": Path("/etc/amqpd/tls/authorities.pem"),
-    "ssl_ciphers": ("ECDHE-ECDSA-AES256-GCM-SHA384", "ECDHE-RSA-AES256-GCM-SHA384", "TLS_AES_256_GCM_SHA384"),
+    **{
+        f"{tls}_{name}": value
+        for tls in ("ssl", "management_ssl", "prometheus_ssl")
+        for name, value in TLS.items()
+    },
+    "ssl_ciphers": (*CIPHERS, "TLS_AES_256_GCM_SHA384"),
     "ssl_dhfile": Path("/etc/amqpd/tls/dh.pem"),
     "management_ssl_port": 15671,
-    "management_ssl_certfile": Path("/etc/amqpd/tls/server.pem"),
-    "management_ssl_keyfile": Path("/etc/amqpd/tls/server.key"),
-    "management_ssl_password": "secret",
-    "management_ssl_cacertfile": Path("/etc/amqpd/tls/authorities.pem"),
-    "management_ssl_ciphers": ("ECDHE-ECDSA-AES256-GCM-SHA384", "ECDHE-RSA-AES256-GCM-SHA384"),
     "prometheus_left_out": "^amq\\.gen-",
     "prometheus_ssl_port": 15691,
-    "prometheus_ssl_certfile": Path("/etc/amqpd/tls/server.pem"),
-    "prometheus_ssl_keyfile": Path("/etc/amqpd/tls/server.key"),
-    "prometheus_ssl_password": "secret",
-    "prometheus_ssl_cacertfile": Path("/etc/amqpd/tls/authorities.pem"),
-    "prometheus_ssl_ciphers": ("ECDHE-ECDSA-AES256-GCM-SHA384", "ECDHE-RSA-AES256-GCM-SHA384"),
     "log_dir": Path("/var/log/amqpd"),
     "log_levels": ByCategory((("connection", "debug"), ("channel", "error"))),
     "log_files": ByCategory((("connection", "connections.log"),)),
@@ -145,20 +133,23 @@ def example() -> str:
     """The text of conf/amqpd.conf; the same on every machine."""
     defaults = Settings()
     parts = [HEAD]
-    for name in SETTINGS:
+    for name, each in SETTINGS.items():
         if name not in MADE_BY_OTHERS:
-            value = ELSEWHERE.get(name, getattr(defaults, name))
-            lines = WRITERS.get(name, _plain)(name, value)
-            parts.append("\n".join([_comment(name), *(f"# {line}" for line in lines)]) + "\n")
+            lines = _lines(each, ELSEWHERE.get(name, each.of(defaults)))
+            parts.append("\n".join([_comment(each), *(f"# {line}" for line in lines)]) + "\n")
     return "\n".join(parts)
 
 
-def _comment(name: str) -> str:
-    metadata = SETTINGS[name].metadata
-    words = WORDS.get(name, metadata["description"])
-    if metadata["choices"]:
-        words += f" One of {', '.join(metadata['choices'])}."
-    unit = UNITS.get(name, metadata["unit"])
+def _lines(each: Setting, value: Any) -> list[str]:
+    of_type = _numbered if each.is_numbered else WRITERS.get(each.type, _plain)
+    return WRITERS.get(each.name, of_type)(each.key, value)
+
+
+def _comment(each: Setting) -> str:
+    words = WORDS.get(each.name, each.description)
+    if each.allowed.choices:
+        words += f" One of {', '.join(each.allowed.choices)}."
+    unit = UNITS.get(each.name, each.unit)
     if unit in UNITS_TO_NAME:
         words += f" Unit: {unit}."
     return textwrap.fill(

@@ -6,23 +6,15 @@ from collections.abc import Callable, Mapping
 
 from amqpd.config.conf_format import Entry
 from amqpd.config.environment import nearest
+from amqpd.config.kinds import EVERYWHERE, NOTHING, ByCategory, Listeners, Watermark, read_listener
+from amqpd.config.machine import default_log_file
+from amqpd.config.mistakes import InvalidSetting
 from amqpd.config.rabbitmq_keys import AS_IT_IS, NOT_HONOURED, Group
-from amqpd.config.settings import (
-    NOTHING,
-    SETTINGS,
-    ByCategory,
-    InvalidSetting,
-    Listeners,
-    Watermark,
-    default_log_file,
-    read_listener,
-    read_setting,
-    refusal,
-)
+from amqpd.config.setting import Setting, settings_in
+from amqpd.config.settings import SETTINGS, read_setting
+from amqpd.config.tls_settings import TlsSettings
 from amqpd.logs.levels import CATEGORIES
 
-EVERYWHERE = ("0.0.0.0", "::")
-"""Where RabbitMQ listens if it is told a port only."""
 NO_TIMEOUT_S = 86400
 CUTTLEFISH_UNITS = {"KB": 1024, "kb": 1024, "MB": 1024**2, "mb": 1024**2, "GB": 1024**3, "gb": 1024**3}
 """Of the few sizes that RabbitMQ's configuration reads itself: frame_max = 128KB is 131072."""
@@ -48,8 +40,8 @@ class Reading:
     def finish(self) -> dict[str, object]:
         """The settings by their names."""
         self._finish_listeners()
-        self._finish_management()
-        self._finish_prometheus()
+        self._finish_http("management", self.listener)
+        self._finish_http("prometheus", {})
         for name, flags in self.flags.items():
             self.values[name] = tuple(each for each, is_set in flags.items() if is_set)
         for name in self.without:
@@ -78,26 +70,22 @@ class Reading:
             self.values.setdefault("log_file", default_log_file())
         self.values = {**self.log_defaults, **self.values}
 
-    def _finish_management(self) -> None:
-        """Serve the API where RabbitMQ 3.10 would: management.listener.* is the older name of either of the others."""
-        names_tcp = bool({"management_host", "management_port"} & self.values.keys())
-        names_ssl = any(name.startswith("management_ssl_") for name in self.values)
-        if self.listener and not (names_tcp and names_ssl):
-            is_ssl = self.listener.pop("ssl", False) is True
-            names_tcp, names_ssl = names_tcp or not is_ssl, names_ssl or is_ssl
-            for name, value in self.listener.items():
-                of_tcp = f"management_{name}"
-                of_ssl = f"management_ssl_{name}"
-                if is_ssl or of_tcp in SETTINGS:
-                    self.values.setdefault(of_ssl if is_ssl else of_tcp, value)
-        if names_ssl and not names_tcp:
-            self.values.setdefault("management_tcp", False)
+    def _finish_http(self, service: str, listener: dict[str, object]) -> None:
+        """Serve it where RabbitMQ 3.10 would: without TLS too only if both are named, or neither.
 
-    def _finish_prometheus(self) -> None:
-        """Serve metrics where RabbitMQ 3.10 would: without TLS too only if both are named, or neither."""
-        names_tcp = bool({"prometheus_host", "prometheus_port"} & self.values.keys())
-        if not names_tcp and any(name.startswith("prometheus_ssl_") for name in self.values):
-            self.values.setdefault("prometheus_tcp", False)
+        What an older name says, `listener`, counts for the one that is not named.
+        """
+        names_tcp = bool({f"{service}_host", f"{service}_port"} & self.values.keys())
+        names_ssl = any(name.startswith(f"{service}_ssl_") for name in self.values)
+        if listener and not (names_tcp and names_ssl):
+            is_ssl = listener.pop("ssl", False) is True
+            names_tcp, names_ssl = names_tcp or not is_ssl, names_ssl or is_ssl
+            for name, value in listener.items():
+                of_service = f"{service}_ssl_{name}" if is_ssl else f"{service}_{name}"
+                if of_service in SETTINGS:
+                    self.values.setdefault(of_service, value)
+        if names_ssl and not names_tcp:
+            self.values.setdefault(f"{service}_tcp", False)
 
 
 Handler = Callable[[Reading, Entry], None]
@@ -263,7 +251,7 @@ def _log_category(name: str, category: str) -> Handler:
     def read(reading: Reading, entry: Entry) -> None:
         # A comma is one of the value.
         value = ByCategory(((category, entry.value),))
-        reason = refusal(name, value)
+        reason = SETTINGS[name].refusal(value)
         if reason:
             raise _refused(entry, reason.replace(f"has '{entry.value}', which ", ""))
         before = reading.values.get(name, ByCategory())
@@ -273,41 +261,38 @@ def _log_category(name: str, category: str) -> Handler:
     return read
 
 
+def _handlers(each: Setting) -> dict[str, Handler]:
+    """What reads a setting, by its keys."""
+    if each.is_numbered:
+        return {each.key: _added(each.name)}
+    if each.type is Watermark:
+        return {f"{each.key}.{kind}": _watermark(each.name, kind) for kind in SIZE_AND_FRACTION}
+    if each.type is ByCategory:
+        return {
+            each.key.replace("*", category): _log_category(each.name, category) for category in CATEGORIES
+        }
+    return {each.key: _plain(each.name)}
+
+
+NO_KEYS_ALONE = {"port", "default_user_tags"}
+"""Settings that are only made by keys of OWN_WAY."""
+
 OWN_WAY: dict[str, Handler] = {
     "listeners.tcp": _no_listener,
     "listeners.tcp.*": _listener,
     "listeners.ssl": _no_ssl_listener,
     "listeners.ssl.*": _ssl_listener,
-    "ssl_options.versions.*": _added("ssl_versions"),
-    "ssl_options.ciphers.*": _added("ssl_ciphers"),
-    "management.ssl.versions.*": _added("management_ssl_versions"),
-    "management.ssl.ciphers.*": _added("management_ssl_ciphers"),
-    "prometheus.ssl.versions.*": _added("prometheus_ssl_versions"),
-    "prometheus.ssl.ciphers.*": _added("prometheus_ssl_ciphers"),
     "management.listener.ip": _of_listener("host"),
     "management.listener.port": _of_listener("port"),
     "management.listener.ssl": _listener_ssl,
     **{
-        f"management.listener.ssl_opts.{name}": _of_listener(name)
-        for name in (
-            "certfile",
-            "keyfile",
-            "password",
-            "cacertfile",
-            "verify",
-            "fail_if_no_peer_cert",
-            "depth",
-            "honor_cipher_order",
-        )
+        f"management.listener.ssl_opts.{each.key}": _of_listener(each.name, is_added=each.is_numbered)
+        for each in settings_in(TlsSettings)
+        if each.name != "ciphers"
     },
-    "management.listener.ssl_opts.versions.*": _of_listener("versions", is_added=True),
     "loopback_users": _without("loopback_users"),
     "loopback_users.*": _flag("loopback_users"),
     "default_user_tags.*": _flag("default_user_tags"),
-    "vm_memory_high_watermark.absolute": _watermark("vm_memory_high_watermark", "absolute"),
-    "vm_memory_high_watermark.relative": _watermark("vm_memory_high_watermark", "relative"),
-    "disk_free_limit.absolute": _watermark("disk_free_limit", "absolute"),
-    "disk_free_limit.relative": _watermark("disk_free_limit", "relative"),
     "handshake_timeout": _handshake_timeout,
     "frame_max": _frame_max,
     "log.default.level": _log_default("log_level", "log_file_level"),
@@ -319,8 +304,6 @@ OWN_WAY: dict[str, Handler] = {
             ("count", "log_file_rotation_count"),
         )
     },
-    **{f"log.{category}.level": _log_category("log_levels", category) for category in CATEGORIES},
-    **{f"log.{category}.file": _log_category("log_files", category) for category in CATEGORIES},
     "management.load_definitions": _plain("load_definitions"),
     "definitions.local.path": _plain("load_definitions"),
     # RabbitMQ 4.3 has a second name for these.
@@ -329,30 +312,12 @@ OWN_WAY: dict[str, Handler] = {
 }
 """Keys that are not read as the setting's option is."""
 
-NOT_KEYS = {
-    "host",
-    "port",
-    "listeners",
-    "ssl_listeners",
-    "ssl_versions",
-    "ssl_ciphers",
-    "management_ssl_versions",
-    "management_ssl_ciphers",
-    "prometheus_ssl_versions",
-    "prometheus_ssl_ciphers",
-    "loopback_users",
-    "default_user_tags",
-    "vm_memory_high_watermark",
-    "disk_free_limit",
-    "log_levels",
-    "log_files",
-}
-"""Settings that have no key of their own in a file: several of OWN_WAY make them."""
-
 KEYS: dict[str, Handler] = {
-    **{each.metadata["key"]: _plain(name) for name, each in SETTINGS.items() if name not in NOT_KEYS},
-    **OWN_WAY,
-}
+    key: handler
+    for name, each in SETTINGS.items()
+    if name not in NO_KEYS_ALONE
+    for key, handler in _handlers(each).items()
+} | OWN_WAY
 """Every key that is honoured; a star stands for a name that users choose."""
 
 KNOWN = tuple(tuple(pattern.split(".")) for pattern in (*KEYS, *NOT_HONOURED))

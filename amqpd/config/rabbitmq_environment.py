@@ -2,9 +2,10 @@
 
 from collections.abc import Mapping
 
-from amqpd.config.conf_format import InvalidConfiguration
-from amqpd.config.keys import EVERYWHERE
-from amqpd.config.settings import ByCategory, host_name, read_setting
+from amqpd.config.kinds import EVERYWHERE, ByCategory
+from amqpd.config.machine import host_name
+from amqpd.config.mistakes import InvalidConfiguration
+from amqpd.config.settings import read_setting
 from amqpd.logs.levels import CATEGORIES, LEVELS
 
 CONFIG_FILE = "RABBITMQ_CONFIG_FILE"

@@ -5,8 +5,7 @@ A part that honours one of these keys adds a setting for it, and takes it out of
 
 from dataclasses import dataclass
 
-WARNING = "warning"
-INFO = "info"
+from amqpd.config.mistakes import INFO, WARNING
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,15 +1,12 @@
 """Reading the configuration again while the broker runs."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 
-from amqpd.config.conf_format import InvalidConfiguration
-from amqpd.config.configuration import Configuration
-from amqpd.config.settings import SETTINGS, Settings
+from amqpd.config.configuration import Reread
+from amqpd.config.mistakes import InvalidConfiguration
+from amqpd.config.settings import SETTINGS, Settings, with_values
 from amqpd.logs.logger import FieldLogger
 
-Reread = Callable[[], Configuration]
-"""Reads the configuration from where it was read at start. Raises InvalidConfiguration."""
 Reloaded = Callable[[Settings], None]
 """Told the settings with every reload, changed or not: certificates have new contents under the same name.
 
@@ -45,7 +42,7 @@ class Reloading:
     def _change(self, wanted: Settings) -> tuple[list[str], list[str]]:
         """`changes`, of which the first are made."""
         now, later = changes(self.settings, wanted)
-        settings = replace(self.settings, **{name: getattr(wanted, name) for name in now})
+        settings = with_values(self.settings, {name: SETTINGS[name].of(wanted) for name in now})
         for reloaded in self._reloaded:
             reloaded(settings)
         self.settings = settings
@@ -54,11 +51,11 @@ class Reloading:
 
 def changes(before: Settings, after: Settings) -> tuple[list[str], list[str]]:
     """The names of settings that differ: those that can change now, and those that need a restart."""
-    changed = [name for name in SETTINGS if getattr(before, name) != getattr(after, name)]
-    now = [name for name in changed if SETTINGS[name].metadata["reloadable"]]
+    changed = [name for name, each in SETTINGS.items() if each.of(before) != each.of(after)]
+    now = [name for name in changed if SETTINGS[name].is_reloadable]
     return now, [name for name in changed if name not in now]
 
 
 def written(name: str) -> str:
     """A setting's name as it stands in a configuration file."""
-    return str(SETTINGS[name].metadata["key"])
+    return SETTINGS[name].key

@@ -9,6 +9,7 @@ from typing import Any, cast
 
 import uvicorn
 from starlette.types import ASGIApp, Receive, Scope, Send
+from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.server import ServerState
 
 from amqpd.http.service import OVER_UNIX_SOCKET
@@ -16,6 +17,7 @@ from amqpd.http.service import OVER_UNIX_SOCKET
 GOODBYE_S = 1.0
 GOODBYE_CHECK_S = 0.01
 IDLE_S = 60
+"""So long a connection stays when its client does nothing (RabbitMQ 3.10)."""
 
 
 class HttpServer:
@@ -55,6 +57,45 @@ class HttpServer:
             connection.transport.abort()
 
 
+class _Connection(H11Protocol):
+    """One connection, which ends where the client has to go on and does not."""
+
+    _received_bytes = 0
+    _check: asyncio.TimerHandle
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._wait()
+
+    def data_received(self, data: bytes) -> None:
+        self._received_bytes += len(data)
+        super().data_received(data)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._check.cancel()
+        super().connection_lost(exc)
+
+    def _wait(self) -> None:
+        self._check = self.loop.call_later(IDLE_S, self._end_if_idle, self._progress())
+
+    def _end_if_idle(self, before: object) -> None:
+        if self._waits_for_client() and self._progress() == before:
+            self.transport.abort()
+        else:
+            self._wait()
+
+    def _waits_for_client(self) -> bool:
+        """Whether it must send, a request or more of one, or read its answer."""
+        is_asking = self.cycle is None or self.cycle.response_complete or self.cycle.more_body
+        return is_asking or self.transport.get_write_buffer_size() > 0
+
+    def _progress(self) -> object:
+        """What changes as a client goes on; that it sends a head, but never all of it, is nothing."""
+        is_sending = self.cycle is not None and self.cycle.more_body
+        received_bytes = self._received_bytes if is_sending else 0
+        return self.cycle, received_bytes, self.transport.get_write_buffer_size()
+
+
 class _Local:
     """Says of every request that it came over a UNIX socket, which nothing in a request can."""
 
@@ -69,7 +110,7 @@ class _Local:
 def _config(application: ASGIApp) -> uvicorn.Config:
     config = uvicorn.Config(
         application,
-        http="h11",
+        http=_Connection,
         ws="none",
         lifespan="off",
         log_config=None,

@@ -14,7 +14,18 @@ from amqpd.logs.rotation import Rotation
 
 MODE = 0o640
 DIRECTORY_MODE = 0o750
+PRIVATE_MODE = 0o700
 FLAGS = os.O_WRONLY | os.O_APPEND | os.O_CREAT | getattr(os, "O_CLOEXEC", 0)
+
+
+def make_directory(directory: Path) -> None:
+    """Make a directory that is not there, and those above it, which are nobody else's. Raises OSError.
+
+    One of those may be the data directory, which the broker makes later, and so only its owner may enter it.
+    """
+    for above in reversed(directory.parents):
+        above.mkdir(PRIVATE_MODE, exist_ok=True)
+    directory.mkdir(DIRECTORY_MODE, exist_ok=True)
 
 
 class LogFile(Output):
@@ -35,7 +46,7 @@ class LogFile(Output):
         self._now = now
         self._is_torn = False
         self._descriptor = -1
-        path.parent.mkdir(DIRECTORY_MODE, parents=True, exist_ok=True)
+        make_directory(path.parent)
         self._open()
         written = os.fstat(self._descriptor)
         self._written_at = datetime.fromtimestamp(written.st_mtime) if written.st_size else now()
@@ -80,10 +91,12 @@ class LogFile(Output):
         for number in range(count - 2, -1, -1):
             with suppress(FileNotFoundError):
                 os.replace(self._numbered(number), self._numbered(number + 1))
-        if count:
-            os.replace(self._path, self._numbered(0))
-        else:
-            os.unlink(self._path)
+        # Somebody may have moved it away just before.
+        with suppress(FileNotFoundError):
+            if count:
+                os.replace(self._path, self._numbered(0))
+            else:
+                os.unlink(self._path)
         self._open()
 
     def rotate_now(self) -> None:

@@ -19,10 +19,6 @@ class FieldLogger:
         """A logger that adds these fields to its own on every line."""
         return FieldLogger(self._logger, {**self._fields, **fields})
 
-    def is_debug(self) -> bool:
-        """True if debug lines are written; to be asked once per connection, not per frame."""
-        return self._logger.isEnabledFor(logging.DEBUG)
-
     def debug(self, sentence: str, *, fields: Mapping[str, object] | None = None) -> None:
         """For finding out what happens."""
         self._log(logging.DEBUG, sentence, fields)

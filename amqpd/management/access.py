@@ -9,6 +9,7 @@ import base64
 import binascii
 import ipaddress
 from collections.abc import Callable
+from urllib.parse import urlsplit
 
 from starlette.requests import Request
 
@@ -16,7 +17,7 @@ from amqpd.auth.permissions import Permissions
 from amqpd.auth.users import LoginRefused, User
 from amqpd.broker.vhost import VirtualHost
 from amqpd.http.service import OVER_UNIX_SOCKET
-from amqpd.management.answers import REALM, Refused, not_authorised
+from amqpd.management.answers import JSON, REALM, Refused, not_authorised
 from amqpd.management.asked import Asked
 from amqpd.management.site import Site
 from amqpd.protocol.connection import Connection
@@ -128,6 +129,50 @@ def policymakers(asked: Asked) -> str:
 def any_policymaker(asked: Asked) -> str:
     """Policymakers, wherever."""
     return "" if is_policymaker(asked.user) else NOT_YOURS
+
+
+# Pages of others
+
+OWN_PAGES = ("same-origin", "none")
+
+
+def check_origin(request: Request) -> None:
+    """Raise Refused (403) for what a browser sends in the name of a page that is none of this broker's.
+
+    Browsers add the password that they know. They ask before they send such a page's PUT, DELETE or JSON, and are not
+    told that they may; what is left are forms.
+    """
+    if request.method != "POST" or request.headers.get("content-type", "").lower().startswith(JSON):
+        return
+    site, origin = request.headers.get("sec-fetch-site"), request.headers.get("origin")
+    if site is not None:
+        is_own = site in OWN_PAGES
+    else:
+        is_own = origin is None or _host_of(origin) == request.headers.get("host", "").lower()
+    if not is_own:
+        raise Refused(403, "forbidden", f"Not from pages of {origin or 'other servers'}")
+
+
+def _host_of(origin: str) -> str:
+    try:
+        return urlsplit(origin).netloc.lower()
+    except ValueError:
+        return origin
+
+
+def check_still_in(asked: Asked, rule: Rule) -> None:
+    """Raise Refused (401) if the user was deleted, or may not do it any more, while the rest of the request came in."""
+    user = asked.user
+    if not is_local(asked.request) and asked.site.users.get(user.name) is not user:
+        raise Refused(401, "not_authorized", "Login failed", REALM)
+    check_rule(asked, rule)
+
+
+def check_rule(asked: Asked, rule: Rule) -> None:
+    """Raise Refused (401) with the rule's reason, if it has one."""
+    reason = rule(asked)
+    if reason:
+        raise not_authorised(reason)
 
 
 # Logging in

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 
 from amqpd.errors import AmqpError
 
+JSON = "application/json"
 REALM = {"www-authenticate": 'Basic realm="RabbitMQ Management"'}
 
 ENCODED_AT_ONCE = 200
@@ -117,11 +118,10 @@ def _finite(value: object) -> object:
 
 
 async def json_in_turns(value: object) -> bytes:
-    """The same for a list, or a page of one, that may be long: others have their turns in between."""
-    if isinstance(value, dict) and isinstance(value.get("items"), list):
-        items = await json_in_turns(value["items"])
-        rest = json_bytes({key: item for key, item in value.items() if key != "items"})
-        return rest[:-1] + b',"items":' + items + b"}"
+    """The same for a list, or an object with lists, that may be long: others have their turns in between."""
+    if isinstance(value, dict):
+        items = [json_bytes(str(key)) + b":" + await json_in_turns(item) for key, item in value.items()]
+        return b"{" + b",".join(items) + b"}"
     if not isinstance(value, list):
         return json_bytes(value)
     parts: list[bytes] = []

@@ -13,12 +13,12 @@ from amqpd.auth.users import User
 from amqpd.errors import AmqpError
 from amqpd.management import access, static, views
 from amqpd.management.answers import (
+    JSON,
     Missing,
     Refused,
     bad_request,
     json_bytes,
     json_in_turns,
-    not_authorised,
 )
 from amqpd.management.asked import Asked
 from amqpd.management.durable import until_durable
@@ -30,7 +30,6 @@ INDEX = "/api/index.html"
 LARGEST_BODY_BYTES = 134217728
 LARGEST_LOGIN_BYTES = 65536
 """What somebody may send who has not logged in."""
-JSON = "application/json"
 HEADERS = {
     "content-security-policy": "script-src 'self' 'unsafe-eval' 'unsafe-inline'; object-src 'self'",
     "vary": "accept, accept-encoding, origin",
@@ -97,8 +96,9 @@ class Application:
         asked = Asked(self._site, request, names, NOBODY)
         self._let_in(asked, resource)
         if request.method not in ("GET", "HEAD"):
-            is_known = resource.rule is not None
-            asked.body = await _body(request, LARGEST_BODY_BYTES if is_known else LARGEST_LOGIN_BYTES)
+            asked.body = await _body(request, LARGEST_BODY_BYTES if resource.rule else LARGEST_LOGIN_BYTES)
+            if resource.rule is not None:
+                access.check_still_in(asked, resource.rule)
         result = await handler(asked)
         if request.method in ("GET", "HEAD"):
             body = await json_in_turns(result)
@@ -107,13 +107,12 @@ class Application:
         return await _done(request.method, result)
 
     def _let_in(self, asked: Asked, resource: Resource) -> None:
-        """Find out who asks. Raises Refused (401)."""
+        """Find out who asks. Raises Refused (401, 403)."""
         if resource.rule is None:
             return
+        access.check_origin(asked.request)
         asked.user = access.user_of(self._site, asked.request)
-        reason = resource.rule(asked)
-        if reason:
-            raise not_authorised(reason)
+        access.check_rule(asked, resource.rule)
 
 
 async def _body(request: Request, most_bytes: int) -> bytes:

@@ -9,7 +9,7 @@ from starlette.requests import Request
 
 from amqpd.auth.users import User
 from amqpd.broker.vhost import VirtualHost
-from amqpd.management.answers import Missing, bad_request
+from amqpd.management.answers import Missing, bad_request, vhost_not_found
 from amqpd.management.site import Site
 
 DOUBLY_ENCODED = (
@@ -62,6 +62,13 @@ class Asked:
     def known_vhost(self) -> VirtualHost | None:
         """That virtual host, if it is there."""
         return self.site.broker.vhosts.get(self.vhost_name() or "")
+
+    def vhost_to_change(self) -> VirtualHost:
+        """That virtual host, in which something is to be made. Raises Refused (404)."""
+        vhost = self.known_vhost()
+        if vhost is None:
+            raise vhost_not_found()
+        return vhost
 
     def vhosts(self) -> list[VirtualHost]:
         """That virtual host, or all. Raises Missing."""

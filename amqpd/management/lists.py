@@ -77,20 +77,21 @@ async def listed_in_full(
     page = page_of(asked)
     sort = asked.query("sort")
     if not objects or not sort or sort in basic(objects[0]):
-        basics = await _each(objects, basic)
+        basics = await told_of_each(objects, basic)
         object_of = {id(item): each for item, each in zip(basics, objects, strict=True)}
         ordered = await sorted_items(asked, basics, BY_NAME)
         if page is not None:
             return await _paged(asked, ordered, page, lambda item: in_full(object_of[id(item)]))
-        items = await _each(ordered, lambda item: in_full(object_of[id(item)]))
+        items = await told_of_each(ordered, lambda item: in_full(object_of[id(item)]))
         return await columns_of_all(asked, items)
-    items = await sorted_items(asked, await _each(objects, in_full), BY_NAME)
+    items = await sorted_items(asked, await told_of_each(objects, in_full), BY_NAME)
     if page is not None:
         return await _paged(asked, items, page, None)
     return await columns_of_all(asked, items)
 
 
-async def _each(objects: Sequence[T], told: Callable[[T], R]) -> list[R]:
+async def told_of_each(objects: Sequence[T], told: Callable[[T], R]) -> list[R]:
+    """What is told of each; others have their turns meanwhile."""
     items: list[R] = []
     pause = Pause()
     for each in objects:
@@ -114,7 +115,7 @@ async def _paged(
         raise Refused(400, "page_out_of_range", reason)
     items = ordered[start : start + page.size]
     if told is not None:
-        items = await _each(items, told)
+        items = await told_of_each(items, told)
     return {
         "filtered_count": len(ordered),
         "item_count": len(items),
@@ -135,7 +136,7 @@ async def sorted_items(asked: Asked, items: list[Item], default_sorts: Sequence[
     if sort == "":
         return items
     sorts = [column.split(".") for column in ([sort, *default_sorts] if sort else default_sorts)]
-    ranks = await _each(items, lambda item: [_rank(_dotted(item, column)) for column in sorts])
+    ranks = await told_of_each(items, lambda item: [_rank(_dotted(item, column)) for column in sorts])
     numbers = sorted(range(len(items)), key=ranks.__getitem__)
     ordered = [items[number] for number in numbers]
     return ordered[::-1] if asked.is_set("sort_reverse") else ordered
@@ -164,12 +165,27 @@ def _rank(value: object) -> tuple[int, Any]:
 # Columns
 
 
+class Columns:
+    """What is wanted of an object, by name, and of what is in it: all of it if it `is_whole`."""
+
+    def __init__(self) -> None:
+        self.of: dict[str, Columns] = {}
+        self.is_whole = False
+
+    def add(self, names: list[str]) -> None:
+        """One more column: the names that lead to it."""
+        place = self
+        for name in names:
+            place = place.of.setdefault(name, Columns())
+        place.is_whole = True
+
+
 async def columns_of_all(asked: Asked, items: list[Item]) -> list[object]:
     """Each item with what was asked for of it."""
     columns = _columns(asked)
     if columns is None:
         return list(items)
-    return await _each(items, lambda item: _extracted(item, columns))
+    return await told_of_each(items, lambda item: _extracted(item, columns))
 
 
 def columns_of(asked: Asked, item: Item) -> object:
@@ -178,22 +194,24 @@ def columns_of(asked: Asked, item: Item) -> object:
     return item if columns is None else _extracted(item, columns)
 
 
-def _columns(asked: Asked) -> list[list[str]] | None:
+def _columns(asked: Asked) -> Columns | None:
     text = asked.query("columns")
     if text is None:
         return None
-    return [[name for name in column.split(".") if name] for column in text.split(",") if column]
+    columns = Columns()
+    for column in text.split(","):
+        columns.add([name for name in column.split(".") if name])
+    return columns
 
 
-def _extracted(value: object, columns: list[list[str]]) -> object:
+def _extracted(value: object, columns: Columns) -> object:
     if isinstance(value, list):
         return [_extracted(item, columns) for item in value]
     if not isinstance(value, dict) or not value:
         return value
     extracted: Item = {}
     for name, inner in value.items():
-        wanted = [column[1:] for column in columns if column[:1] == [name]]
-        if wanted:
-            whole = [] in wanted
-            extracted[name] = inner if whole else _extracted(inner, wanted)
+        wanted = columns.of.get(name)
+        if wanted is not None:
+            extracted[name] = inner if wanted.is_whole else _extracted(inner, wanted)
     return extracted or []

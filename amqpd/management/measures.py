@@ -1,4 +1,4 @@
-"""How much there is in queues, and in clients' hands: for the HTTP API, and for Prometheus."""
+"""How much there is in queues, on channels, and in clients' hands: for the HTTP API, and for Prometheus."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from amqpd.broker.queues.queue import Queue
 from amqpd.management.site import open_channels
+from amqpd.protocol.channel import Channel
 from amqpd.protocol.connection import Connection
 
 
@@ -18,9 +19,10 @@ def sizes(queue: Queue, ready: int, bytes_unacknowledged: int) -> dict[str, floa
     total = bytes_ready + bytes_unacknowledged
     messages = ready + int(queue.unacked)
     persistent = min(logged, messages)
+    could_take_more = utilisation(queue, ready)
     return {
-        "consumer_capacity": utilisation(queue, ready),
-        "consumer_utilisation": utilisation(queue, ready),
+        "consumer_capacity": could_take_more,
+        "consumer_utilisation": could_take_more,
         "memory": max(0, total - paged_bytes) + 1000 + 500 * (messages - paged),
         "message_bytes": total,
         "message_bytes_persistent": total * persistent // messages if messages else 0,
@@ -30,6 +32,22 @@ def sizes(queue: Queue, ready: int, bytes_unacknowledged: int) -> dict[str, floa
         "messages_persistent": persistent,
         "messages_ram": messages - paged,
     }
+
+
+def messages_unconfirmed(channel: Channel) -> int:
+    """How many messages were published on a channel and are still to be confirmed."""
+    return 0 if channel.confirms is None else channel.confirms.unanswered()
+
+
+def messages_uncommitted(channel: Channel) -> int:
+    """How many messages were published in a transaction that is open."""
+    return 0 if channel.transaction is None else len(channel.transaction.publishes)
+
+
+def acks_uncommitted(channel: Channel) -> int:
+    """How many messages were settled in a transaction that is open."""
+    transaction = channel.transaction
+    return 0 if transaction is None else sum(len(each.deliveries) for each in transaction.settlements)
 
 
 def utilisation(queue: Queue, ready: int) -> float:

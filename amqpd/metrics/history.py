@@ -26,7 +26,12 @@ class Retention:
         """Each policy is how long, and at what distance, in seconds; the first distance is INTERVAL_S."""
         self.kept_s = tuple(kept_s for kept_s, _ in policies)
         self.ticks = tuple(distance_s // INTERVAL_S for _, distance_s in policies)
-        self.rows = tuple(kept_s // distance_s + 1 for kept_s, distance_s in policies)
+        # Whoever asks for samples at a greater distance begins at a multiple of it: the next step's is the greatest.
+        begins_s = (*(distance_s for _, distance_s in policies[1:]), policies[-1][1])
+        self.rows = tuple(
+            (kept_s + begin_s) // distance_s + 1
+            for (kept_s, distance_s), begin_s in zip(policies, begins_s, strict=True)
+        )
 
     def level_for(self, range_s: float) -> int:
         """Which step has so much of the past: the finest, or else the longest."""
@@ -36,11 +41,11 @@ class Retention:
         return len(self.kept_s) - 1
 
 
-BASIC: Final = Retention((600, 5), (3600, 60))
+BASIC: Final = Retention((605, 5), (3600, 60))
 """Of queues, exchanges, channels and connections."""
 
-GLOBAL: Final = Retention((600, 5), (3600, 60), (28800, 600), (86400, 1800))
-"""Of virtual hosts, and of the whole broker."""
+GLOBAL: Final = Retention((605, 5), (3660, 60), (29400, 600), (86400, 1800))
+"""Of virtual hosts, and of the whole broker: a sample more than ten minutes, an hour and eight hours (RabbitMQ 3.10)."""
 
 
 @final
@@ -150,7 +155,7 @@ class History:
         width = len(self._columns) + 1
         retention = self._layout.retention
         for level, rows in enumerate(self._rows):
-            oldest = tick - retention.kept_s[level] // INTERVAL_S
+            oldest = tick - (retention.rows[level] - 1) * retention.ticks[level]
             old = bisect_right(rows[::width], oldest) - 1
             if old > 0:
                 self._drop(level, old)

@@ -15,7 +15,7 @@ from amqpd.broker.exchange import Exchange
 from amqpd.broker.queues.queue import Queue
 from amqpd.broker.queues.rules import AT_LEAST_ONCE, AT_MOST_ONCE, CLASSIC, QUEUE_TYPES, QUORUM, STREAM
 from amqpd.broker.vhost import VirtualHost
-from amqpd.management.measures import sizes
+from amqpd.management.measures import acks_uncommitted, messages_uncommitted, messages_unconfirmed, sizes
 from amqpd.management.sampling import files_open
 from amqpd.management.site import VERSION, Site, channel_name
 from amqpd.metrics.message_counts import MessageCounts
@@ -384,11 +384,6 @@ def _ended_channels(scrape: Scrape) -> list[tuple[Labels, MessageCounts]]:
     return [((), scrape.site.broker.node.ended.channels)]
 
 
-def _acks_uncommitted(channel: Channel) -> int:
-    transaction = channel.transaction
-    return 0 if transaction is None else sum(len(each.deliveries) for each in transaction.settlements)
-
-
 CHANNEL = Group[Channel, Channel](
     name="channel_metrics",
     things=lambda scrape: scrape.channels(),
@@ -404,17 +399,17 @@ CHANNEL = Group[Channel, Channel](
         gauge(
             "channel_messages_unconfirmed",
             "Messages that were published on a channel and are still to be confirmed.",
-            lambda channel: 0 if channel.confirms is None else channel.confirms.unanswered(),
+            messages_unconfirmed,
         ),
         gauge(
             "channel_messages_uncommitted",
             "Messages that were published in a transaction that is open.",
-            lambda channel: 0 if channel.transaction is None else len(channel.transaction.publishes),
+            messages_uncommitted,
         ),
         gauge(
             "channel_acks_uncommitted",
             "Messages that were settled in a transaction that is open.",
-            _acks_uncommitted,
+            acks_uncommitted,
         ),
         gauge(
             "consumer_prefetch",

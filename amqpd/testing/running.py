@@ -13,7 +13,7 @@ from anyio.from_thread import BlockingPortal, start_blocking_portal
 from amqpd.app import choose_event_loop, managing, measuring, serving
 from amqpd.auth.users import Users, default_users
 from amqpd.clock import Clock
-from amqpd.config.settings import Settings
+from amqpd.config.settings import settings_of
 from amqpd.events import Events
 from amqpd.server.clock import MachineClock
 from amqpd.server.listeners import Server
@@ -107,7 +107,8 @@ async def broker(
     """Serve as long as the block runs, in this event loop (asyncio or uvloop).
 
     Real time unless `clock` is a FakeClock; the user guest unless `users` are given; silent unless `events`
-    listen; on a free port unless told; in memory unless there is a `data_dir`. `settings` are those of `amqpd.config.settings.Settings`.
+    listen; on a free port unless told; in memory unless there is a `data_dir`. `settings` are those of
+    the command line, by their names: `data_dir`, `ssl_certfile`.
     Raises StartError if the port is taken, InvalidSetting for a bad setting.
     """
     clock = clock or MachineClock()
@@ -115,7 +116,7 @@ async def broker(
     settings.setdefault("in_memory", "data_dir" not in settings)
     # Tests leave connections open that nobody reads from any more.
     settings.setdefault("shutdown_timeout_s", 2)
-    wanted = Settings(host=(host,), port=port, **settings)
+    wanted = settings_of({"host": (host,), "port": port, **settings})
     async with (
         serving(wanted, clock, events or Events(), users) as node,
         managing(wanted, node) as management,

@@ -6,7 +6,8 @@ import pytest
 
 from amqpd.app.log import log_options_of
 from amqpd.app.values import memory_bytes_of, resources_of
-from amqpd.config.settings import ByCategory, RotationDate, Settings, Watermark
+from amqpd.config.kinds import ByCategory, RotationDate, Watermark
+from amqpd.config.settings import Settings
 from amqpd.logs.log import ConsoleOutput, FileOutput, LogOptions
 from amqpd.logs.rotation import Rotation
 from amqpd.server.resources import total_memory_bytes

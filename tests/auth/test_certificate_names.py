@@ -17,11 +17,6 @@ from amqpd.testing.certificates import DAY, Authority
 UNKNOWN_TYPE = ObjectIdentifier("1.2.3.4")
 
 
-@pytest.fixture(scope="module")
-def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
-    return Authority(tmp_path_factory.mktemp("certificates"))
-
-
 def attribute(type: ObjectIdentifier, value: str, kind: str = "") -> x509.NameAttribute:
     return x509.NameAttribute(type, value, _ASN1Type[kind] if kind else None)
 

@@ -11,7 +11,8 @@ from amqpd.broker.definitions import ExchangeDeclared, QueueDeclared
 from amqpd.broker.limits import InvalidLimits, LimitReached, NodeLimits, OpenCounts
 from amqpd.broker.queues.queue import Owner
 from amqpd.broker.vhost import VirtualHost
-from amqpd.config.settings import InvalidSetting, read_setting
+from amqpd.config.mistakes import InvalidSetting
+from amqpd.config.settings import read_setting
 from amqpd.errors import PreconditionFailed
 from amqpd.testing import DurableBroker, MemoryBroker
 

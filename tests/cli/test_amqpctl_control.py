@@ -17,7 +17,7 @@ import pika.exceptions
 import pytest
 
 from amqpd.cli.amqpctl import main
-from amqpd.config.settings import FileMode, Listeners
+from amqpd.config.kinds import FileMode, Listeners
 from amqpd.testing.certificates import DAY, LOCALHOST, Authority
 from amqpd.testing.running import BrokerInThread, broker_in_thread
 
@@ -172,8 +172,8 @@ def test_what_was_reset_stays_so_over_a_restart(run: Run, data_dir: Path):
         assert run("-s", "list_vhosts") == "/\n"
 
 
-def test_start_app_listens_everywhere_again(run: Run, data_dir: Path, tmp_path: Path):
-    server = Authority(tmp_path).issue("localhost", names=LOCALHOST)
+def test_start_app_listens_everywhere_again(run: Run, data_dir: Path, tmp_path: Path, authority: Authority):
+    server = authority.issue("localhost", names=LOCALHOST)
     with broker_in_thread(
         data_dir=data_dir,
         ssl_listeners=Listeners((("127.0.0.1", 0),)),
@@ -189,7 +189,7 @@ def test_start_app_listens_everywhere_again(run: Run, data_dir: Path, tmp_path: 
         assert run("-q", "listeners") == before
         assert (tmp_path / "amqp.sock").stat().st_mode & 0o777 == 0o640
         tls_address = broker.call(lambda it: it.server.tls_addresses[0])
-        context = ssl.create_default_context(cafile=str(tmp_path / "authority.pem"))
+        context = ssl.create_default_context(cafile=str(authority.cacertfile))
         with (
             socket.create_connection(tls_address, PATIENCE_S) as raw,
             context.wrap_socket(raw, server_hostname="localhost") as stream,
@@ -329,6 +329,15 @@ def test_the_disk_alarm_can_be_raised_and_cleared(run: Run, broker: BrokerInThre
     assert raised_alarms(run) == "Free disk space alarm on node rabbit@here\n"
     run("set_disk_free_limit", "1")
     assert raised_alarms(run) == "Node rabbit@here reported no alarms, local or clusterwide\n"
+
+
+@pytest.mark.parametrize("fraction", ["1e20", "1e308"])
+def test_more_than_any_disk_has_is_no_limit(run: Run, fails: Any, broker: BrokerInThread, fraction: str):
+    before = run("status")
+    status, said = fails("set_disk_free_limit", "mem_relative", fraction)
+    assert status == 69
+    assert "disk_free_limit" in said
+    assert run("status").partition("Low free disk")[2] == before.partition("Low free disk")[2]
 
 
 MEMORY = "set_vm_memory_high_watermark"

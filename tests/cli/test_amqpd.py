@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from amqpd.cli.amqpd import OPTIONS, main
-from amqpd.config.configuration import Configuration
-from amqpd.config.reload import Reread
-from amqpd.config.settings import Listeners, Settings, Watermark
+from amqpd.config.configuration import Configuration, Reread
+from amqpd.config.kinds import Listeners, Watermark
+from amqpd.config.settings import Settings
 
 
 class StartError(Exception):

@@ -5,7 +5,7 @@ import pytest
 
 from amqpd.config import conf_files
 from amqpd.config.conf_files import configuration_files, neighbours, read_entries
-from amqpd.config.conf_format import InvalidConfiguration
+from amqpd.config.mistakes import InvalidConfiguration
 
 
 def write(file: Path, text: str) -> Path:

@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from amqpd.config.conf_format import Entry, Include, InvalidConfiguration, Place, parse
+from amqpd.config.conf_format import Entry, Include, Place, parse
+from amqpd.config.mistakes import InvalidConfiguration
 
 FILE = Path("rabbitmq.conf")
 

@@ -2,9 +2,10 @@ from pathlib import Path
 
 import pytest
 
-from amqpd.config.conf_format import InvalidConfiguration
-from amqpd.config.configuration import Notice, named_file, read_configuration
-from amqpd.config.settings import Listeners, Settings
+from amqpd.config.configuration import named_file, read_configuration
+from amqpd.config.kinds import Listeners
+from amqpd.config.mistakes import InvalidConfiguration, Notice
+from amqpd.config.settings import Settings
 
 
 @pytest.fixture

@@ -3,7 +3,8 @@ from pathlib import Path
 import pytest
 
 from amqpd.config.environment import VARIABLES, from_environment
-from amqpd.config.settings import SETTINGS, InvalidSetting
+from amqpd.config.mistakes import InvalidSetting
+from amqpd.config.settings import SETTINGS
 
 
 def test_every_setting_has_a_variable():

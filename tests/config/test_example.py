@@ -31,7 +31,7 @@ def test_without_its_comment_signs_the_example_sets_every_setting_to_its_default
     found = values(SETTING.sub("", example()))
     assert found.keys() == SETTINGS.keys() - {"listeners"}
     defaults = Settings()
-    differing = [name for name, value in found.items() if value != getattr(defaults, name)]
+    differing = [name for name, value in found.items() if value != SETTINGS[name].of(defaults)]
     assert set(differing) <= ELSEWHERE.keys()
 
 

@@ -3,9 +3,10 @@ from pathlib import Path
 import pytest
 
 from amqpd.config.conf_format import Entry, parse
-from amqpd.config.keys import KEYS, NOT_KEYS, read_keys
+from amqpd.config.keys import KEYS, read_keys
+from amqpd.config.kinds import ByCategory, Listeners, Watermark
+from amqpd.config.machine import host_name
 from amqpd.config.rabbitmq_keys import AS_IT_IS, GROUPS, NOT_HONOURED
-from amqpd.config.settings import SETTINGS, ByCategory, Listeners, Watermark, host_name
 
 FILE = Path("f")
 EVERYWHERE = ("0.0.0.0", "::")
@@ -269,8 +270,3 @@ def test_every_key_without_effect_has_one_reason():
 
 def test_values_that_are_so_anyway_belong_to_keys_without_effect():
     assert AS_IT_IS.keys() <= NOT_HONOURED.keys()
-
-
-@pytest.mark.parametrize("name", sorted(SETTINGS.keys() - NOT_KEYS))
-def test_every_other_setting_has_its_key_in_a_file(name: str):
-    assert SETTINGS[name].metadata["key"] in KEYS

@@ -6,7 +6,7 @@ import pytest
 
 from amqpd.config.conf_format import Entry, parse
 from amqpd.config.keys import read_keys
-from amqpd.config.settings import Settings
+from amqpd.config.settings import settings_of
 
 HTTPS = {"management_tcp": False}
 """What follows if a file names HTTPS alone."""
@@ -42,7 +42,7 @@ def read(text: str) -> dict[str, object]:
 )
 def test_a_key_sets_its_setting_and_https_alone_is_served(text: str, name: str, value: object):
     assert read(text) == {name: value, **HTTPS}
-    Settings(**read(text))  # type: ignore[arg-type]
+    settings_of(read(text))
 
 
 def test_with_both_both_are_served():

@@ -6,7 +6,7 @@ import pytest
 
 from amqpd.config.conf_format import Entry, parse
 from amqpd.config.keys import read_keys
-from amqpd.config.settings import Settings
+from amqpd.config.settings import settings_of
 
 HTTPS = {"prometheus_tcp": False}
 
@@ -31,7 +31,7 @@ def read(text: str) -> dict[str, object]:
 )
 def test_a_key_sets_its_setting(text: str, name: str, value: object):
     assert read(text) == {name: value}
-    Settings(**read(text))  # type: ignore[arg-type]
+    settings_of(read(text))
 
 
 @pytest.mark.parametrize(
@@ -57,7 +57,7 @@ def test_a_key_sets_its_setting(text: str, name: str, value: object):
 )
 def test_a_key_for_tls_alone_leaves_nothing_without_it(text: str, name: str, value: object):
     assert read(text) == {name: value, **HTTPS}
-    Settings(**read(text))  # type: ignore[arg-type]
+    settings_of(read(text))
 
 
 def test_both_are_served_where_both_are_named():

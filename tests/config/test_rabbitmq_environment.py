@@ -2,7 +2,9 @@ from pathlib import Path
 
 import pytest
 
-from amqpd.config.conf_format import InvalidConfiguration
+from amqpd.config.kinds import ByCategory
+from amqpd.config.machine import host_name
+from amqpd.config.mistakes import InvalidConfiguration, InvalidSetting
 from amqpd.config.rabbitmq_environment import (
     REFUSED_BY_CONTAINER,
     above_files,
@@ -10,7 +12,6 @@ from amqpd.config.rabbitmq_environment import (
     refuse_deprecated,
     without_effect,
 )
-from amqpd.config.settings import ByCategory, InvalidSetting, host_name
 from amqpd.logs.levels import LEVELS
 
 EVERYWHERE = ("0.0.0.0", "::")

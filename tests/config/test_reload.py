@@ -4,10 +4,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from amqpd.config.conf_format import InvalidConfiguration
 from amqpd.config.configuration import Configuration
+from amqpd.config.mistakes import InvalidConfiguration
 from amqpd.config.reload import Reloading
-from amqpd.config.settings import SETTINGS, Settings
+from amqpd.config.settings import SETTINGS, Settings, settings_of
 from amqpd.logs.log import LogOptions, start_logging, stop_logging
 from amqpd.logs.logger import FieldLogger
 
@@ -39,6 +39,17 @@ def test_what_can_change_changes(stream: io.StringIO, log: FieldLogger):
     assert reloading.settings == wanted
     assert told == [wanted]
     assert lines(stream) == ['info  configuration reloaded changed="log.console.level"']
+
+
+def test_of_a_group_what_can_change_changes_and_the_rest_stays(stream: io.StringIO, log: FieldLogger):
+    wanted = settings_of({"management_ssl_verify": "verify_peer", "management_ssl_port": 1})
+    reloading = Reloading(Settings(), lambda: Configuration(wanted), log, [])
+    reloading.reload()
+    assert reloading.settings == settings_of({"management_ssl_verify": "verify_peer"})
+    assert lines(stream) == [
+        'info  configuration reloaded changed="management.ssl.verify"',
+        'warning changed settings need a restart settings="management.ssl.port"',
+    ]
 
 
 def test_what_cannot_change_is_named_and_stays(stream: io.StringIO, log: FieldLogger):
@@ -81,7 +92,7 @@ def test_who_refuses_what_was_read_leaves_everything_as_it_is(stream: io.StringI
 
 
 def test_the_log_and_certificates_are_what_can_change():
-    reloadable = {name for name, each in SETTINGS.items() if each.metadata["reloadable"]}
+    reloadable = {name for name, each in SETTINGS.items() if each.is_reloadable}
     assert {name for name in reloadable if not (name.startswith("log_") or "ssl_" in name)} == set()
     assert {"log_level", "log_file", "log_levels", "ssl_certfile", "ssl_keyfile"} <= reloadable
     assert not {"ssl_listeners", "management_ssl_port"} & reloadable

@@ -3,19 +3,10 @@ from pathlib import Path
 
 import pytest
 
-from amqpd.config import settings as settings_module
-from amqpd.config.settings import (
-    LOG_LEVELS,
-    SETTINGS,
-    InvalidSetting,
-    Settings,
-    Watermark,
-    default_data_dir,
-    expand_hosts,
-    read_setting,
-    read_size,
-    state_directory,
-)
+from amqpd.config.kinds import Watermark
+from amqpd.config.machine import default_data_dir
+from amqpd.config.mistakes import InvalidSetting
+from amqpd.config.settings import LOG_LEVELS, SETTINGS, Settings, read_setting, settings_of, with_values
 
 
 def test_the_defaults_are_rabbitmqs_on_loopback():
@@ -43,62 +34,56 @@ def test_settings_cannot_be_changed():
 
 @pytest.mark.parametrize("name", sorted(SETTINGS))
 def test_every_setting_says_what_it_means_in_one_sentence(name: str):
-    metadata = SETTINGS[name].metadata
-    assert metadata["key"] and metadata["description"].endswith(".")
-    assert (metadata["unit"] == "seconds") == name.endswith("_s")
-    assert (metadata["unit"] == "bytes") == name.endswith("_bytes")
+    each = SETTINGS[name]
+    assert each.key and each.description.endswith(".") and "{" not in each.description
+    assert (each.unit == "seconds") == name.endswith("_s")
+    assert (each.unit == "bytes") == name.endswith("_bytes")
 
 
 def test_no_two_settings_have_the_same_key():
-    keys = [each.metadata["key"] for each in SETTINGS.values()]
+    keys = [each.key for each in SETTINGS.values()]
     assert len(set(keys)) == len(keys)
+
+
+def test_tls_has_the_same_settings_everywhere():
+    def keys(beginning: str) -> set[str]:
+        return {
+            each.key.removeprefix(beginning)
+            for each in SETTINGS.values()
+            if each.key.startswith(beginning) and each.attribute.count(".") == 1
+        }
+
+    assert len(keys("ssl_options.")) == 11
+    assert (
+        keys("management.ssl.")
+        == keys("prometheus.ssl.")
+        == keys("ssl_options.") - {"dhfile"} | {"ip", "port"}
+    )
+
+
+def test_settings_are_made_and_changed_by_their_names():
+    settings = settings_of({"port": 1, "ssl_depth": 2, "management_ssl_port": 3})
+    assert (settings.port, settings.ssl.depth, settings.management_ssl.port) == (1, 2, 3)
+    changed = with_values(settings, {"management_ssl_certfile": Path("/c.pem"), "ssl_depth": 4})
+    assert (changed.port, changed.ssl.depth, changed.prometheus_ssl) == (1, 4, settings.prometheus_ssl)
+    assert (changed.management_ssl.port, changed.management_ssl.certfile) == (3, Path("/c.pem"))
+    assert settings_of({name: each.of(changed) for name, each in SETTINGS.items()}) == changed
+
+
+def test_a_name_of_no_setting_is_refused():
+    with pytest.raises(TypeError, match="there is no setting prot, ssl"):
+        settings_of({"prot": 1, "ssl": None, "port": 1})
+
+
+def test_a_bad_value_in_a_group_is_refused_by_its_whole_name():
+    with pytest.raises(InvalidSetting, match="management_ssl_port: '65536' is not between 0 and 65535"):
+        settings_of({"management_ssl_port": 65536})
 
 
 def test_without_a_word_data_is_durable_and_kept_in_the_users_state_directory():
     settings = Settings()
     assert (settings.in_memory, settings.data_dir) == (False, default_data_dir())
     assert settings.data_dir.is_absolute() and settings.data_dir.name == "amqpd"
-
-
-@pytest.mark.parametrize(
-    ("platform", "environment", "is_root", "directory"),
-    [
-        ("linux", {}, True, "/var/lib/amqpd"),
-        ("linux", {"XDG_STATE_HOME": "/state"}, True, "/var/lib/amqpd"),
-        ("linux", {}, False, "/home/anna/.local/state/amqpd"),
-        ("linux", {"XDG_STATE_HOME": "/state"}, False, "/state/amqpd"),
-        ("linux", {"XDG_STATE_HOME": "state"}, False, "/home/anna/.local/state/amqpd"),
-        ("linux", {"XDG_STATE_HOME": ""}, False, "/home/anna/.local/state/amqpd"),
-        ("freebsd14", {}, False, "/home/anna/.local/state/amqpd"),
-        ("darwin", {}, False, "/home/anna/Library/Application Support/amqpd"),
-        ("darwin", {"XDG_STATE_HOME": "/state"}, True, "/home/anna/Library/Application Support/amqpd"),
-        ("win32", {"LOCALAPPDATA": "/local"}, False, "/local/amqpd"),
-        ("win32", {}, False, "/home/anna/AppData/Local/amqpd"),
-    ],
-)
-def test_each_platform_has_a_place_for_state(
-    platform: str, environment: dict[str, str], is_root: bool, directory: str
-):
-    assert state_directory(platform, environment, Path("/home/anna"), is_root) == Path(directory)
-
-
-@pytest.mark.parametrize(
-    ("platform", "environment"), [("linux", {"XDG_STATE_HOME": "/state"}), ("linux", {})]
-)
-def test_a_user_without_a_home_keeps_state_where_the_environment_or_else_the_system_does(
-    platform: str, environment: dict[str, str]
-):
-    expected = "/state/amqpd" if environment else "/var/lib/amqpd"
-    assert state_directory(platform, environment, None, False) == Path(expected)
-
-
-def test_a_home_that_cannot_be_found_is_no_error(monkeypatch: pytest.MonkeyPatch):
-    def no_home() -> Path:
-        raise RuntimeError("Could not determine home directory.")
-
-    monkeypatch.delenv("XDG_STATE_HOME", raising=False)
-    monkeypatch.setattr(settings_module.Path, "home", no_home)
-    assert default_data_dir() == Path("/var/lib/amqpd")
 
 
 def test_settings_touch_no_file(tmp_path: Path):
@@ -207,69 +192,3 @@ def test_unreadable_text_is_refused_by_option_and_text(name: str, text: str, mes
     with pytest.raises(InvalidSetting) as refused:
         read_setting(name, text, "--x")
     assert str(refused.value) == message
-
-
-def test_an_address_is_listened_on_once():
-    assert expand_hosts(("::1", "localhost", "::1")) == ("::1", "127.0.0.1")
-
-
-@pytest.mark.parametrize(
-    ("text", "size_bytes"),
-    [
-        ("0", 0),
-        ("7", 7),
-        ("1k", 1024),
-        ("1K", 1024),
-        ("1kiB", 1024),
-        ("1KiB", 1024),
-        ("1kB", 1000),
-        ("1KB", 1000),
-        ("1Kb", 1000),
-        ("1kb", 1000),
-        ("3m", 3 * 1024**2),
-        ("3M", 3 * 1024**2),
-        ("3MiB", 3 * 1024**2),
-        ("3MIB", 3 * 1024**2),
-        ("3mib", 3 * 1024**2),
-        ("3MB", 3_000_000),
-        ("3mb", 3_000_000),
-        ("2G", 2 * 1024**3),
-        ("2GiB", 2 * 1024**3),
-        ("2GB", 2 * 10**9),
-        ("2T", 2 * 1024**4),
-        ("2TB", 2 * 10**12),
-    ],
-)
-def test_sizes_have_rabbitmqs_units(text: str, size_bytes: int):
-    assert read_size(text) == size_bytes
-
-
-@pytest.mark.parametrize(
-    "text", ["", "k", "-1", "1 k", " 1", "1k\n", "1B", "1mB", "1miB", "1Kib", "1kk", "1.0", "0x1", "1_0", "٥"]
-)
-def test_a_size_in_no_unit_of_rabbitmqs_is_refused(text: str):
-    with pytest.raises(ValueError, match="is not a size in bytes"):
-        read_size(text)
-
-
-def test_a_watermark_is_a_size_or_follows_the_memory():
-    assert Watermark(size_bytes=7).limit_bytes(100) == 7
-    assert Watermark(fraction=0.4).limit_bytes(101) == 40
-    assert Watermark(fraction=1.5).limit_bytes(100) == 150
-    assert Watermark(size_bytes=0).limit_bytes(100) == Watermark(fraction=0.0).limit_bytes(100) == 0
-
-
-@pytest.mark.parametrize(
-    "values",
-    [
-        {},
-        {"size_bytes": 1, "fraction": 0.5},
-        {"size_bytes": -1},
-        {"fraction": -0.1},
-        {"fraction": float("inf")},
-        {"fraction": float("nan")},
-    ],
-)
-def test_a_watermark_that_says_nothing_or_nonsense_is_refused(values: dict[str, float]):
-    with pytest.raises(ValueError, match="a watermark is"):
-        Watermark(**values)  # type: ignore[arg-type]

@@ -6,7 +6,9 @@ import pytest
 
 from amqpd.config.conf_format import Entry, parse
 from amqpd.config.keys import read_keys
-from amqpd.config.settings import FileMode, InvalidSetting, Listeners, Settings, read_setting
+from amqpd.config.kinds import FileMode, Listeners
+from amqpd.config.mistakes import InvalidSetting
+from amqpd.config.settings import read_setting, settings_of
 
 
 def read(text: str) -> dict[str, object]:
@@ -56,7 +58,7 @@ def mistakes(text: str) -> list[str]:
 )
 def test_a_key_sets_its_setting(text: str, name: str, value: object):
     assert read(text) == {name: value}
-    Settings(**read(text))  # type: ignore[arg-type]
+    settings_of(read(text))
 
 
 @pytest.mark.parametrize(

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from amqpd.config.conf_format import InvalidConfiguration
 from amqpd.config.configuration import read_configuration
 from amqpd.config.environment import variable
 from amqpd.config.keys import KEYS
+from amqpd.config.mistakes import InvalidConfiguration
 from amqpd.config.settings import SETTINGS
 
 WRONG = [
@@ -94,7 +94,7 @@ def test_a_wrong_value_is_refused_with_its_file_line_and_key(tmp_path: Path, pat
 
 def names_a_setting(mistake: str) -> bool:
     """Whether it does: what settings must be to each other is the matter of no single line."""
-    return any(field.metadata["key"] in mistake for field in SETTINGS.values())
+    return any(each.key in mistake for each in SETTINGS.values())
 
 
 @pytest.mark.parametrize("name", sorted(SETTINGS))

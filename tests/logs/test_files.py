@@ -53,6 +53,16 @@ def test_others_may_not_read_it(tmp_path: Path):
     assert (tmp_path / "d" / "a.log").stat().st_mode & 0o007 == 0
 
 
+def test_only_its_owner_may_enter_a_directory_that_was_made_for_that_of_logs(tmp_path: Path):
+    before = os.umask(0o022)
+    try:
+        write(log_file(tmp_path / "data" / "logs" / "a.log"), "1")
+    finally:
+        os.umask(before)
+    modes = [(tmp_path / name).stat().st_mode & 0o777 for name in ("data", "data/logs", "data/logs/a.log")]
+    assert modes == [0o700, 0o750, 0o640]
+
+
 def test_by_size_a_file_is_rotated_before_it_is_too_large(tmp_path: Path):
     path = tmp_path / "a.log"
     file = log_file(path, Rotation(size_bytes=70, count=2))
@@ -102,6 +112,16 @@ def test_a_file_that_others_have_moved_away_is_opened_again(tmp_path: Path):
     path.unlink()
     write(file, "3")
     assert (lines(tmp_path / "moved"), lines(path)) == (["1"], ["3"])
+
+
+def test_a_file_that_others_have_moved_away_can_be_rotated(tmp_path: Path):
+    path = tmp_path / "a.log"
+    file = log_file(path)
+    write(file, "1")
+    path.rename(tmp_path / "moved")
+    file.rotate_now()
+    write(file, "2")
+    assert (lines(tmp_path / "moved"), lines(path)) == (["1"], ["2"])
 
 
 class Disk:

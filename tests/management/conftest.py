@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+from collections.abc import Callable
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
@@ -45,6 +46,8 @@ class Api:
         listening = [Listening("amqp", "127.0.0.1", 5672), Listening("http", "127.0.0.1", 15672)]
         self.site = Site(broker.broker, broker.users, broker.parameters, listening=listening)
         self._application = Application(self.site)
+        self.before_body: Callable[[], object] = lambda: None
+        """What happens when somebody was let in, and the body of the request has not come yet."""
 
     def call(
         self,
@@ -80,6 +83,7 @@ class Api:
         sent: list[dict[str, Any]] = []
 
         async def receive() -> dict[str, Any]:
+            self.before_body()
             return {"type": "http.request", "body": body, "more_body": False}
 
         async def send(message: Any) -> None:

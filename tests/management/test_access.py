@@ -161,3 +161,70 @@ def test_an_escape_that_stands_for_no_octet_is_a_bad_request(api: Api):
 
 def test_a_slash_at_the_end_means_nothing(api: Api):
     assert api.get("/whoami/") == api.get("/whoami")
+
+
+# What changes while a request comes in
+
+
+def test_who_is_deleted_before_the_body_has_come_does_nothing_with_it(api: Api, broker: MemoryBroker):
+    api.add_user("anna", "administrator")
+    api.before_body = lambda: broker.users.delete("anna")
+    answer = api.call("PUT", "/users/mallory", {"password": "m", "tags": "administrator"}, user="anna")
+    assert answer.error == (401, "not_authorized", "Login failed")
+    assert broker.users.get("mallory") is None
+
+
+def test_who_loses_a_tag_before_the_body_has_come_has_lost_it(api: Api, broker: MemoryBroker):
+    api.add_user("anna", "administrator")
+    api.before_body = lambda: broker.users.set_tags("anna", ["management"])
+    answer = api.call("PUT", "/users/mallory", {"password": "m", "tags": "administrator"}, user="anna")
+    assert answer.error == (401, "not_authorised", "Not administrator user")
+    assert broker.users.get("mallory") is None
+
+
+# Pages of others, in browsers that know a password
+
+
+FORM = {"content-type": "text/plain", "host": "broker:15672"}
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"origin": "http://elsewhere"},
+        {"origin": "http://broker:8080"},
+        {"origin": "http://["},
+        {"origin": "null"},
+        {"sec-fetch-site": "cross-site"},
+        {"sec-fetch-site": "same-site", "origin": "http://broker:15672"},
+        {"origin": "http://elsewhere", "content-type": "multipart/form-data; boundary=b"},
+        {"origin": "http://elsewhere", "content-type": ""},
+    ],
+)
+def test_a_form_of_another_page_is_refused(api: Api, broker: MemoryBroker, headers: dict[str, str]):
+    answer = api.call("POST", "/definitions", {"vhosts": [{"name": "evil"}]}, headers=FORM | headers)
+    assert (answer.status, answer.json["error"]) == (403, "forbidden")
+    assert "evil" not in broker.broker.vhosts
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {},
+        {"origin": "http://broker:15672"},
+        {"origin": "https://BROKER:15672"},
+        {"sec-fetch-site": "same-origin", "origin": "http://in-front-of-it"},
+        {"sec-fetch-site": "none"},
+        # Of such a request the browser asks before, and is not told that it may.
+        {"origin": "http://elsewhere", "content-type": "application/json"},
+    ],
+)
+def test_who_is_no_page_of_others_may_post(api: Api, broker: MemoryBroker, headers: dict[str, str]):
+    assert api.call("POST", "/definitions", {"vhosts": [{"name": "v"}]}, headers=FORM | headers).status == 204
+    assert "v" in broker.broker.vhosts
+
+
+def test_no_page_of_others_is_told_that_it_may_ask(api: Api):
+    asked = {"origin": "http://elsewhere", "access-control-request-method": "PUT"}
+    answer = api.call("OPTIONS", "/users/guest", user=None, headers=asked)
+    assert not [name for name in answer.headers if name.startswith("access-control")]

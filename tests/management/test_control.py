@@ -124,6 +124,7 @@ def test_limits_are_sizes_or_parts_of_memory(api: Any, node: FakeNode, path: str
         {"relative": None},
         {"relative": [1]},
         {"size": 1},
+        {"relative": 10**400},
     ],
 )
 def test_a_limit_that_is_none_is_refused(api: Any, node: FakeNode, body: dict[str, object]):

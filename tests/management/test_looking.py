@@ -521,3 +521,20 @@ def test_what_cannot_be_read_from_disk_is_said(small_api: Api):
     status, error, reason = again.call("GET", MESSAGES).error
     assert (status, error) == (400, "bad_request")
     assert reason.startswith("506 RESOURCE_ERROR - cannot read messages of queue 'q' in vhost '/': segment 1")
+
+
+def test_of_large_messages_few_are_searched_at_a_time(api: Api, monkeypatch: pytest.MonkeyPatch):
+    sizes: list[int] = []
+
+    async def matching(_searches: object, texts: list[str], _pattern: str) -> list[bool]:
+        sizes.append(sum(map(len, texts)))
+        return [text.startswith("7") for text in texts]
+
+    monkeypatch.setattr("amqpd.management.message_search.matching_elsewhere", matching)
+    api.put("/queues/%2F/large")
+    for number in range(9):
+        api.publish("large", str(number) * 1_000_000)
+    page = api.get("/queues/%2F/large/messages?use_regex=true&search=7&in=body&truncate=1")
+    assert (page["looked_at"], page["next"]) == (9, None)
+    assert [message["payload"] for message in page["messages"]] == ["7"]
+    assert max(sizes) <= 2_000_000

@@ -19,7 +19,7 @@ import pika
 import pytest
 
 from amqpd.app import StartError
-from amqpd.config.settings import Listeners
+from amqpd.config.kinds import Listeners
 from amqpd.testing import RecordedEvents
 from amqpd.testing.certificates import DAY, LOCALHOST, Authority, Issued
 from amqpd.testing.running import BrokerInThread, broker_in_thread
@@ -149,11 +149,6 @@ def test_answers_are_on_disk(tmp_path: Path):
 
 
 # Over TLS
-
-
-@pytest.fixture(scope="module")
-def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
-    return Authority(tmp_path_factory.mktemp("certificates"))
 
 
 @pytest.fixture(scope="module")

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from amqpd.metrics.history import BASIC, GLOBAL, History, Joined, Layout, Row
+from amqpd.metrics.history import BASIC, GLOBAL, INTERVAL_S, History, Joined, Layout, Row
 
 LAYOUT = Layout(("ready", "unacked", "publish"), {"messages": ("ready", "unacked"), "reductions": ()})
 MINUTE = 12
@@ -39,7 +41,9 @@ def test_every_step_of_the_retention_tells_what_was_at_its_moments(
         history.record(tick, row)
         rows[tick] = row
     for level, distance in enumerate(GLOBAL.ticks):
-        kept = range(tick // distance * distance, max(0, tick - GLOBAL.kept_s[level] // 5), -distance)
+        newest = tick // distance * distance
+        oldest = newest - (GLOBAL.rows[level] - 1) * distance
+        kept = range(newest, max(0, oldest - 1), -distance)
         assert history.at(level, kept) == [truth(first_tick, rows, each) for each in kept]
 
 
@@ -123,10 +127,32 @@ def test_names_may_stand_for_sums_and_for_nothing():
 
 @pytest.mark.parametrize(
     ("range_s", "level"),
-    [(60, 0), (599, 0), (600, 1), (3599, 1), (3600, 2), (28800, 3), (86400, 3), (10**6, 3)],
+    [
+        *[(60, 0), (600, 0), (604, 0), (605, 1), (3600, 1), (3660, 2)],
+        *[(28800, 2), (29400, 3), (86400, 3), (10**6, 3)],
+    ],
 )
 def test_a_range_is_told_by_the_finest_step_that_has_all_of_it(range_s: int, level: int):
     assert GLOBAL.level_for(range_s) == level
+
+
+@pytest.mark.parametrize(
+    ("range_s", "distance_s"), [(600, 5), (600, 60), (3600, 60), (3600, 300), (28800, 600)]
+)
+@pytest.mark.parametrize("ahead", [0, 1], ids=["now", "one_tick_ahead"])
+def test_what_grows_evenly_grows_evenly_in_every_range(range_s: int, distance_s: int, ahead: int):
+    layout, distance = Layout(("publish",), {}, GLOBAL), distance_s // INTERVAL_S
+    history = History(layout, 0, (0,))
+    for last_tick in range(1, 9000):
+        history.record(last_tick, (last_tick,))
+        newest = (last_tick - ahead) // distance * distance
+        oldest = newest - range_s // INTERVAL_S
+        if last_tick < 8800 or oldest < 0:
+            continue
+        numbers = [
+            row[0] for row in history.at(GLOBAL.level_for(range_s), range(oldest, newest + 1, distance))
+        ]
+        assert {later - sooner for sooner, later in pairwise(numbers)} == {distance}
 
 
 def test_histories_can_be_joined():

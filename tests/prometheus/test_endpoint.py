@@ -23,6 +23,15 @@ PROMETHEUS = (
 )
 """What Prometheus 2.53 accepts."""
 
+PER_OBJECT: dict[str, Any] = {
+    "type": "http",
+    "method": "GET",
+    "path": "/metrics/per-object",
+    "query_string": b"",
+    "headers": [],
+}
+"""The scope of a request for everything apart."""
+
 
 def declare(broker: MemoryBroker, count: int) -> None:
     peer = broker.connect()
@@ -228,14 +237,7 @@ def test_an_answer_that_nobody_waits_for_any_more_is_not_finished(endpoint: Endp
         pieces.append(message)
         await asyncio.sleep(0)
 
-    scope = {
-        "type": "http",
-        "method": "GET",
-        "path": "/metrics/per-object",
-        "query_string": b"",
-        "headers": [],
-    }
-    asyncio.run(endpoint.application(scope, gone, send))
+    asyncio.run(endpoint.application(PER_OBJECT, gone, send))
     assert len(pieces) == 2
     assert pieces[-1]["more_body"]
     # It is no longer in anybody's way.
@@ -275,14 +277,7 @@ def test_who_does_not_read_is_not_waited_for(
         if message["type"] == "http.response.body":
             await nothing()
 
-    scope = {
-        "type": "http",
-        "method": "GET",
-        "path": "/metrics/per-object",
-        "query_string": b"",
-        "headers": [],
-    }
-    asyncio.run(endpoint.application(scope, nothing, send))
+    asyncio.run(endpoint.application(PER_OBJECT, nothing, send))
     assert "internal error" not in broker.events.sentences()
     assert endpoint.call().status == 200
 

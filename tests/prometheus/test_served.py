@@ -52,8 +52,7 @@ def test_the_path_and_what_is_there_are_settings():
         assert "rabbitmq_queues" in names_at(url)
 
 
-def test_metrics_are_served_over_tls(tmp_path: Path):
-    authority = Authority(tmp_path)
+def test_metrics_are_served_over_tls(authority: Authority):
     server = authority.issue("server", names=LOCALHOST)
     context = ssl.create_default_context(cafile=str(authority.cacertfile))
     options: dict[str, Any] = {

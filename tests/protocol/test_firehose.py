@@ -6,7 +6,11 @@ import pytest
 from pamqp import commands
 
 from amqpd.broker.definitions import ExchangeDeclared
+from amqpd.message import Message
+from amqpd.store.journal import GROUP_MAX_BYTES
 from amqpd.testing import Content, MemoryBroker, Peer
+from amqpd.testing.durable import DurableBroker
+from amqpd.testing.sink import message_of
 from amqpd.wire.fields import Field, plain_table, table_of
 from amqpd.wire.properties import Properties
 
@@ -221,3 +225,23 @@ def test_replies_to_direct_requests_are_delivered_as_ever(
     request = watcher.call(1, commands.Basic.Get(queue="q", no_ack=True))
     watcher.publish(1, "", request.properties.reply_to, b"reply")
     assert publisher.bodies(1) == [b"reply"]
+
+
+def test_what_the_log_has_no_room_for_is_lost_in_one_queue_and_told_in_others():
+    broker = DurableBroker()
+    vhost = broker.broker.vhosts["/"]
+    client = broker.connect()
+    client.call(1, commands.Queue.Declare(queue="p"))
+    client.call(1, commands.Queue.Declare(queue="logged", durable=True, arguments={"x-queue-type": "quorum"}))
+    client.call(1, commands.Queue.Declare(queue="z"))
+    for queue in ("p", "logged", "z"):
+        client.call(1, commands.Queue.Bind(queue=queue, exchange="amq.rabbitmq.trace", routing_key="#"))
+    vhost.trace(NODE)
+    client.publish(1, "", "p", b"m")
+    client.publish(1, "", "p", b"n")
+    small = message_of()
+    # As much as can wait for the log, by its own account.
+    huge = Message(small.address, small.header, GROUP_MAX_BYTES - 100, b"", 0, [b"huge"])
+    vhost.queues["logged"].publish(huge)
+    broker.broker.timers.run_due()
+    assert [vhost.queues[name].ready() for name in ("p", "logged", "z")] == [4, 1, 2]

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import ssl
-from pathlib import Path
 
 import pika
 import pytest
 
-from amqpd.config.settings import Listeners
+from amqpd.config.kinds import Listeners
 from amqpd.protocol.connection import Connection
 from amqpd.protocol.parameters import Encryption
 from amqpd.server.encryption import suite
@@ -40,8 +39,7 @@ def test_every_suite_of_this_machine_is_understood():
         assert all((key_exchange, cipher, mac)), each["name"]
 
 
-def test_a_client_s_certificate_is_told(tmp_path: Path):
-    authority = Authority(tmp_path)
+def test_a_client_s_certificate_is_told(authority: Authority):
     server, client = authority.issue("localhost", names=LOCALHOST), authority.issue("anna")
     context = ssl.create_default_context(cafile=str(authority.cacertfile))
     context.load_cert_chain(client.certfile, client.keyfile)

@@ -7,7 +7,8 @@ import pytest
 
 from amqpd.app import StartError, serving
 from amqpd.auth.users import default_users
-from amqpd.config.settings import LOOPBACK, Settings
+from amqpd.config.kinds import LOOPBACK
+from amqpd.config.settings import Settings
 from amqpd.events import Events
 from amqpd.server.clock import MachineClock
 from amqpd.testing import broker_in_thread

@@ -5,7 +5,6 @@ import socket
 import ssl
 import struct
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pamqp import commands
 
-from amqpd.config.settings import Listeners
+from amqpd.config.kinds import Listeners
 from amqpd.server.proxy_protocol import (
     LONGEST_2_BYTES,
     SIGNATURE_2,
@@ -243,8 +242,7 @@ def test_without_the_setting_a_header_is_no_amqp(event_loop_name: str, dial: Dia
         assert client.receive_all() == PROTOCOL_HEADER
 
 
-def test_the_header_comes_before_tls(event_loop_name: str, events: Any, tmp_path: Path):
-    authority = Authority(tmp_path)
+def test_the_header_comes_before_tls(event_loop_name: str, events: Any, authority: Authority):
     server = authority.issue("localhost", names=LOCALHOST)
     settings: dict[str, Any] = {
         "ssl_listeners": Listeners((("127.0.0.1", 0),)),

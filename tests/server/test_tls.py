@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ from pamqp import commands
 
 from amqpd.app import StartError
 from amqpd.auth.users import User, default_users
-from amqpd.config.settings import Listeners
+from amqpd.config.kinds import Listeners
 from amqpd.testing import BrokerInThread, broker_in_thread
 from amqpd.testing.certificates import DAY, LOCALHOST, Authority, Issued
 from amqpd.testing.peer import PROTOCOL_HEADER
@@ -523,19 +524,30 @@ def test_bad_new_certificates_change_nothing(start: Start, certificates: Certifi
     assert "spoiled.pem" in events.wait_for("certificates not reloaded")["reason"]
 
 
-def test_sighup_reads_certificates_again(certificates: Certificates, tmp_path: Path):
-    server = certificates.authority.issue("localhost", file="signalled", names=LOCALHOST)
-    file = tmp_path / "rabbitmq.conf"
+def configure(file: Path, server: Issued) -> None:
+    """Let a broker listen with this certificate, and for TLS alone."""
     file.write_text(
         "listeners.tcp = none\nlisteners.ssl.1 = 127.0.0.1:0\n"
         f"ssl_options.certfile = {server.certfile}\nssl_options.keyfile = {server.keyfile}\n"
     )
+
+
+@contextmanager
+def started(file: Path) -> Iterator[tuple[subprocess.Popen[str], int, Iterator[str]]]:
+    """The program with this configuration, its port, and the lines that it logs."""
     command = [sys.executable, "-m", "amqpd", "--config", str(file), "--in-memory"]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as program:
         assert program.stderr is not None
         lines = iter(program.stderr.readline, "")
-        started = next(line for line in lines if "amqpd started" in line)
-        port = int(started.split('listening_tls="127.0.0.1:')[1].split('"')[0])
+        line = next(line for line in lines if "amqpd started" in line)
+        yield program, int(line.split('listening_tls="127.0.0.1:')[1].split('"')[0]), lines
+
+
+def test_sighup_reads_certificates_again(certificates: Certificates, tmp_path: Path):
+    server = certificates.authority.issue("localhost", file="signalled", names=LOCALHOST)
+    file = tmp_path / "rabbitmq.conf"
+    configure(file, server)
+    with started(file) as (program, port, lines):
         renewed = certificates.authority.issue("localhost", file="signalled", names=LOCALHOST)
         program.send_signal(signal.SIGHUP)
         assert any("certificates reloaded" in line for line in lines)
@@ -552,22 +564,10 @@ def test_sighup_takes_certificates_from_other_files_if_the_configuration_names_o
     certificates: Certificates, tmp_path: Path
 ):
     file = tmp_path / "rabbitmq.conf"
-
-    def name(server: Any) -> None:
-        file.write_text(
-            "listeners.tcp = none\nlisteners.ssl.1 = 127.0.0.1:0\n"
-            f"ssl_options.certfile = {server.certfile}\nssl_options.keyfile = {server.keyfile}\n"
-        )
-
-    name(certificates.authority.issue("localhost", file="before", names=LOCALHOST))
-    command = [sys.executable, "-m", "amqpd", "--config", str(file), "--in-memory"]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as program:
-        assert program.stderr is not None
-        lines = iter(program.stderr.readline, "")
-        started = next(line for line in lines if "amqpd started" in line)
-        port = int(started.split('listening_tls="127.0.0.1:')[1].split('"')[0])
+    configure(file, certificates.authority.issue("localhost", file="before", names=LOCALHOST))
+    with started(file) as (program, port, lines):
         after = certificates.authority.issue("localhost", file="after", names=LOCALHOST)
-        name(after)
+        configure(file, after)
         program.send_signal(signal.SIGHUP)
         reloaded = next(line for line in lines if "configuration reloaded" in line)
         assert 'changed="ssl_options.certfile, ssl_options.keyfile"' in reloaded

@@ -12,7 +12,7 @@ import pytest
 from pamqp import commands
 
 from amqpd.app import StartError
-from amqpd.config.settings import FileMode, Listeners
+from amqpd.config.kinds import FileMode, Listeners
 from amqpd.server.arrival import is_loopback_host
 from amqpd.testing import BrokerInThread, broker_in_thread
 from amqpd.testing.certificates import LOCALHOST, Authority
@@ -124,8 +124,10 @@ def test_a_path_that_cannot_be_is_an_error_that_names_it(path: Path):
         assert str(raised.value).startswith(f"cannot listen on {bad}: ")
 
 
-def test_tcp_tls_and_unix_serve_the_same_broker(path: Path, event_loop_name: str, dial: Dial, tmp_path: Path):
-    server = Authority(tmp_path).issue("localhost", names=LOCALHOST)
+def test_tcp_tls_and_unix_serve_the_same_broker(
+    path: Path, event_loop_name: str, dial: Dial, authority: Authority
+):
+    server = authority.issue("localhost", names=LOCALHOST)
     settings: dict[str, Any] = {
         "ssl_listeners": Listeners((("127.0.0.1", 0),)),
         "ssl_certfile": server.certfile,

@@ -202,8 +202,8 @@ def data_dir_of(options: Options, environment: Mapping[str, str]) -> Path:
         return Path(str(named))
     if environment.get("AMQPD_CONFIG") or environment.get("RABBITMQ_CONFIG_FILE"):
         # imported late, as below: few need it
-        from amqpd.config.conf_format import InvalidConfiguration
         from amqpd.config.configuration import named_file, read_configuration
+        from amqpd.config.mistakes import InvalidConfiguration
 
         try:
             configuration = read_configuration(named_file(None, environment), environment, {})
@@ -211,7 +211,7 @@ def data_dir_of(options: Options, environment: Mapping[str, str]) -> Path:
         except InvalidConfiguration:
             # The broker would not start with it either.
             pass
-    from amqpd.config.settings import default_data_dir
+    from amqpd.config.machine import default_data_dir
 
     return default_data_dir()
 

@@ -7,6 +7,7 @@ from amqpd.cli.amqpctl.api import Refused, Unreachable
 from amqpd.cli.amqpctl.call import Call, Command
 from amqpd.cli.amqpctl.listings import MONITORING
 from amqpd.cli.amqpctl.node import (
+    ALONE,
     alarm_line,
     alarms_of,
     described_listener,
@@ -58,11 +59,8 @@ def _ping_banner(call: Call) -> str:
 def _not_critical(call: Call) -> Outcome:
     """Where there is one node, no other waits for it (RabbitMQ 3.10)."""
     call.api.get("overview", query="columns=node")
-    text = f"Node {call.node} seems to be the only one in a single node cluster, the check does not apply"
-    told = {
-        "result": "ok",
-        "message": "Target node seems to be the only one in a single node cluster, the check does not apply",
-    }
+    text = ALONE.format(f"Node {call.node}", "check")
+    told = {"result": "ok", "message": ALONE.format("Target node", "check")}
     return Written("") if call.flag("silent") else Shown(text, told)
 
 

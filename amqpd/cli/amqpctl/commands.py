@@ -16,6 +16,7 @@ from amqpd.cli.amqpctl import (
 )
 from amqpd.cli.amqpctl.call import Call, Command
 from amqpd.cli.amqpctl.formatters import bold, table
+from amqpd.cli.amqpctl.node import RABBITMQ_VERSION
 from amqpd.cli.amqpctl.outcome import EXIT_USAGE, Failure, Outcome, Row, Rows, Shown, Written
 from amqpd.cli.amqpctl.words import FLAG
 
@@ -39,9 +40,6 @@ SECTIONS = (
     "Deprecated",
 )
 """Sections of the help, in RabbitMQ's order."""
-
-RABBITMQ_VERSION = "3.10.8"
-"""What `version` says: the rabbitmqctl that this stands for."""
 
 NO_ERLANG = "there is no Erlang in this broker"
 NO_CLUSTER = "this broker is one node"

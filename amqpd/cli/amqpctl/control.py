@@ -6,6 +6,7 @@ from typing import Any
 
 from amqpd.cli.amqpctl.api import Refused
 from amqpd.cli.amqpctl.call import Call, Command
+from amqpd.cli.amqpctl.node import ALONE
 from amqpd.cli.amqpctl.outcome import (
     EXIT_DATA,
     EXIT_USAGE,
@@ -17,6 +18,7 @@ from amqpd.cli.amqpctl.outcome import (
     Written,
 )
 from amqpd.cli.amqpctl.words import FLAG
+from amqpd.logs.levels import LEVELS
 
 NODES = "Nodes"
 CONFIGURATION = "Configuration and Environment"
@@ -37,9 +39,7 @@ UNITS = {
     "GB": 1000**3,
 }
 """Of sizes that the commands for limits take (RabbitMQ 3.10)."""
-LEVELS = ("debug", "info", "notice", "warning", "error", "critical", "alert", "emergency", "none")
 BAD_FRACTION = "Bad argument: The threshold should be a fraction between 0.0 and 1.0"
-ALONE = "Target node seems to be the only one in a single node cluster, the {} does not apply"
 
 
 def _do(action: str) -> Callable[[Call], Outcome]:
@@ -196,8 +196,8 @@ def _does_not_apply(call: Call) -> Outcome:
     call.api.get("overview", query="columns=node")
     if call.is_silent and not call.is_for_machine:
         return Written("")
-    told = {"result": "ok", "message": ALONE.format("check")}
-    return Shown(ALONE.format("command"), told)
+    told = {"result": "ok", "message": ALONE.format("Target node", "check")}
+    return Shown(ALONE.format("Target node", "command"), told)
 
 
 def _patience_s(call: Call) -> int:

@@ -7,9 +7,6 @@ from typing import Any
 from amqpd.cli.amqpctl.outcome import Outcome, Row, Rows, Shown, Valued, Written
 from amqpd.cli.amqpctl.terms import Arguments, cell, terms, typed
 
-FOR_MACHINES = ("json", "csv")
-"""Formatters whose output nothing else may stand in."""
-
 LINES_ON = "\x1b(0"
 LINES_OFF = "\x1b(B"
 BOLD = "\x1b[1m"

@@ -3,6 +3,11 @@
 from amqpd.cli.amqpctl.call import Call
 from amqpd.cli.amqpctl.outcome import Row
 
+RABBITMQ_VERSION = "3.10.8"
+"""The one whose commands these are."""
+
+ALONE = "{} seems to be the only one in a single node cluster, the {} does not apply"
+
 PURPOSES = {
     "amqp": "AMQP 0-9-1 and AMQP 1.0",
     "amqp/ssl": "AMQP 0-9-1 and AMQP 1.0 over TLS",

@@ -6,12 +6,12 @@ from pathlib import Path
 
 from amqpd.cli.amqpctl.api import Refused, Unreachable
 from amqpd.cli.amqpctl.call import Call, Command, data_dir_of
+from amqpd.cli.amqpctl.node import RABBITMQ_VERSION
 from amqpd.cli.amqpctl.outcome import EXIT_DATA, EXIT_SOFTWARE, Failure, Outcome, Row, Shown, UsageFailure
 from amqpd.cli.amqpctl.words import FLAG
 from amqpd.config.plugins import BUILT_IN, IMPLIED, KNOWN, SWITCHED, enabled_in, file_of, write_enabled
 
 PLUGINS = "Plugin Management"
-VERSION = "3.10.8"
 MODES = {"online": FLAG, "offline": FLAG}
 MODES_EXPLAINED = (
     ("--online", "accepted; changes are applied when the broker starts again"),
@@ -73,8 +73,8 @@ def _row(name: str, enabled: set[str], implied: set[str], running: list[str]) ->
     is_running = name in running
     return {
         "name": name,
-        "version": VERSION,
-        "running_version": VERSION if is_running else None,
+        "version": RABBITMQ_VERSION,
+        "running_version": RABBITMQ_VERSION if is_running else None,
         "enabled": state,
         "running": is_running,
     }

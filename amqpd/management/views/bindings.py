@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
 from collections.abc import Iterable, Iterator
 from urllib.parse import quote, quote_plus, unquote_plus
@@ -13,13 +12,12 @@ from pamqp.base import Frame as Method
 from amqpd.broker.exchanges.portable_hash import hash_of_table
 from amqpd.broker.vhost import VirtualHost
 from amqpd.management import access
-from amqpd.management.answers import Missing, bad_request, vhost_not_found
+from amqpd.management.answers import Missing, bad_request
 from amqpd.management.arguments import SHORTSTR_MAX_BYTES, table_of_json
 from amqpd.management.asked import Asked
 from amqpd.management.inside import do
-from amqpd.management.lists import Item, columns_of, listed
+from amqpd.management.lists import Item, columns_of, listed, told_of_each
 from amqpd.management.resources import Created, resource
-from amqpd.management.site import Pause
 from amqpd.management.tables import json_of
 from amqpd.protocol.dispatch import unchecked
 from amqpd.wire.fields import Table, bytes_of
@@ -27,7 +25,6 @@ from amqpd.wire.fields import Table, bytes_of
 SORTS = ("vhost", "source", "type", "destination", "routing_key", "properties_key")
 DESTINATION_TYPES = {"q": "queue", "e": "exchange"}
 NO_KEY = "~"
-IN_ONE_GO = 500
 
 BINDINGS = resource("/bindings", access.of_vhost)
 BINDINGS_OF_VHOST = resource("/bindings/:vhost", access.of_vhost)
@@ -44,14 +41,8 @@ Found = tuple[str, str, str, str, Table]
 @BINDINGS.on("GET")
 async def bindings(asked: Asked) -> object:
     """Those of all virtual hosts that the user may enter."""
-    items: list[Item] = []
-    pause = Pause(IN_ONE_GO)
-    for vhost in access.shown_vhosts(asked):
-        for found in list(_all(vhost)):
-            items.append(_item(vhost, found))
-            if pause.is_due():
-                await asyncio.sleep(0)
-    return await listed(asked, items, SORTS)
+    vhosts = access.shown_vhosts(asked)
+    return await _listed(asked, [(vhost, found) for vhost in vhosts for found in _all(vhost)])
 
 
 @BINDINGS_OF_VHOST.on("GET")
@@ -64,36 +55,43 @@ async def bindings_of_vhost(asked: Asked) -> object:
 async def bindings_from(asked: Asked) -> object:
     """Those that lead from an exchange."""
     vhost = asked.vhost()
-    return await listed(asked, _items(vhost, _from(vhost, asked.exchange_name())), SORTS)
+    return await _listed_of(asked, vhost, _from(vhost, asked.exchange_name()))
 
 
 @BINDINGS_TO.on("GET")
 async def bindings_to(asked: Asked) -> object:
     """Those that lead to an exchange."""
     vhost = asked.vhost()
-    return await listed(asked, _items(vhost, _to(vhost, "exchange", asked.exchange_name())), SORTS)
+    return await _listed_of(asked, vhost, _to(vhost, "exchange", asked.exchange_name()))
 
 
 @BINDINGS_OF_QUEUE.on("GET")
 async def bindings_of_queue(asked: Asked) -> object:
     """Those that lead to a queue, which need not be there (RabbitMQ 3.10, observed)."""
     vhost = asked.vhost()
-    return await listed(asked, _items(vhost, _to(vhost, "queue", asked.names["destination"])), SORTS)
+    return await _listed_of(asked, vhost, _to(vhost, "queue", asked.names["destination"]))
 
 
 @BINDINGS_BETWEEN.on("GET")
 async def bindings_between(asked: Asked) -> object:
     """Those from one exchange to one destination."""
     vhost = asked.vhost()
-    return await listed(asked, _items(vhost, _between(asked, vhost)), SORTS)
+    return await _listed_of(asked, vhost, _between(asked, vhost))
+
+
+async def _listed_of(asked: Asked, vhost: VirtualHost, found: Iterable[Found]) -> object:
+    return await _listed(asked, [(vhost, each) for each in found])
+
+
+async def _listed(asked: Asked, found: list[tuple[VirtualHost, Found]]) -> object:
+    items = await told_of_each(found, lambda each: _item(*each))
+    return await listed(asked, items, SORTS)
 
 
 @BINDINGS_BETWEEN.on("POST")
 async def bind(asked: Asked) -> object:
     """Bind, in the user's name."""
-    vhost = asked.known_vhost()
-    if vhost is None:
-        raise vhost_not_found()
+    vhost = asked.vhost_to_change()
     values = asked.values()
     routing_key = values.get("routing_key", "")
     if isinstance(routing_key, (int, float)) and not isinstance(routing_key, bool):
@@ -206,10 +204,6 @@ def _binding(asked: Asked, vhost: VirtualHost) -> Found:
         if found[3] == key and wanted == (hash_text(arguments) if arguments else ""):
             return found
     raise Missing()
-
-
-def _items(vhost: VirtualHost, bindings: Iterable[Found]) -> list[Item]:
-    return [_item(vhost, found) for found in bindings]
 
 
 def _item(vhost: VirtualHost, found: Found) -> Item:

@@ -13,6 +13,7 @@ from amqpd.management import access
 from amqpd.management.answers import Missing, bad_request
 from amqpd.management.asked import Asked
 from amqpd.management.lists import Item, columns_of, listed, listed_in_full
+from amqpd.management.measures import acks_uncommitted, messages_uncommitted, messages_unconfirmed
 from amqpd.management.ranges import Ranges, ranges_of
 from amqpd.management.resources import resource
 from amqpd.management.sampling import (
@@ -90,9 +91,8 @@ async def connections_of_user(asked: Asked) -> object:
 async def close_connections_of_user(asked: Asked) -> None:
     """Close them all."""
     access.check_owner(asked, asked.names["username"])
-    for connection in asked.site.connections():
-        if connection.user_name() == asked.names["username"]:
-            connection.close_for(_reason(asked))
+    for connection in asked.site.broker.connections.of_user(asked.names["username"]):
+        connection.close_for(_reason(asked))
 
 
 @CONNECTION.on("GET")
@@ -272,26 +272,23 @@ def channel_told(site: Site, channel: Channel, ranges: Ranges) -> Item:
     """All that is known of a channel."""
     name = channel_name(channel)
     connection = channel.connection
-    transaction, confirms = channel.transaction, channel.confirms
     told: Item = {
-        "acks_uncommitted": 0
-        if transaction is None
-        else sum(len(each.deliveries) for each in transaction.settlements),
-        "confirm": confirms is not None,
+        "acks_uncommitted": acks_uncommitted(channel),
+        "confirm": channel.confirms is not None,
         "connection_details": connection_details(connection),
         "consumer_count": len(channel.consumers),
         "garbage_collection": GARBAGE_COLLECTION,
         "global_prefetch_count": int(channel.global_prefetch_count),
         "messages_unacknowledged": len(channel.unacked),
-        "messages_uncommitted": 0 if transaction is None else len(transaction.publishes),
-        "messages_unconfirmed": 0 if confirms is None else confirms.unanswered(),
+        "messages_uncommitted": messages_uncommitted(channel),
+        "messages_unconfirmed": messages_unconfirmed(channel),
         "name": name,
         "node": site.node,
         "number": int(channel.id),
         "pending_raft_commands": 0,
         "prefetch_count": int(channel.prefetch_count),
         "state": "running",
-        "transactional": transaction is not None,
+        "transactional": channel.transaction is not None,
         "user": connection.user_name(),
         "user_who_performed_action": connection.user_name(),
         "vhost": channel.vhost.name,

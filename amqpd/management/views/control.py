@@ -23,10 +23,8 @@ ENVIRONMENT = resource("/nodes/:node/environment", access.administrators)
 MEMORY_LIMIT = resource("/nodes/:node/memory-limit", access.administrators)
 DISK_FREE_LIMIT = resource("/nodes/:node/disk-free-limit", access.administrators)
 LOG_LEVEL = resource("/nodes/:node/log-level", access.administrators)
-ROTATE_LOGS = resource("/nodes/:node/rotate-logs", access.administrators)
-STOP = resource("/nodes/:node/stop", locals_only)
 
-ACTIONS: dict[str, Callable[[Node], Awaitable[None]]] = {
+ACTIONS: dict[str, Callable[[Node], Awaitable[None] | None]] = {
     "stop-app": lambda node: node.stop_app(),
     "start-app": lambda node: node.start_app(),
     "reset": lambda node: node.reset(),
@@ -34,12 +32,13 @@ ACTIONS: dict[str, Callable[[Node], Awaitable[None]]] = {
     "revive": lambda node: node.revive(),
     "suspend-listeners": lambda node: node.suspend_listeners(),
     "resume-listeners": lambda node: node.resume_listeners(),
+    "rotate-logs": lambda node: node.rotate_logs(),
+    "stop": lambda node: node.stop(),
 }
-"""What can be done to listeners and connections, by the last part of its path."""
+"""What can be done to the node without saying more, by the last part of its path."""
 
-
-def _cannot(error: CannotDo) -> Refused:
-    return Refused(409, "conflict", error.text)
+RULES = {"stop": locals_only}
+"""Who may do it, if not every administrator."""
 
 
 def node_of(asked: Asked) -> Node:
@@ -47,17 +46,19 @@ def node_of(asked: Asked) -> Node:
     if asked.names["node"] != asked.site.node:
         raise Missing()
     if asked.site.control is None:
-        raise _cannot(CannotDo("this broker has nobody who could do that"))
+        raise Refused(409, "conflict", "this broker has nobody who could do that")
     return asked.site.control
 
 
-def _register(name: str, act: Callable[[Node], Awaitable[None]]) -> None:
-    @resource(f"/nodes/:node/{name}", access.administrators).on("POST")
+def _register(name: str, act: Callable[[Node], Awaitable[None] | None]) -> None:
+    @resource(f"/nodes/:node/{name}", RULES.get(name, access.administrators)).on("POST")
     async def do(asked: Asked) -> None:
         try:
-            await act(node_of(asked))
+            doing = act(node_of(asked))
+            if doing is not None:
+                await doing
         except CannotDo as error:
-            raise _cannot(error) from None
+            raise Refused(409, "conflict", error.text) from None
 
     do.__doc__ = getattr(Node, name.replace("-", "_")).__doc__
 
@@ -77,15 +78,6 @@ async def state(asked: Asked) -> object:
 async def environment(asked: Asked) -> object:
     """The settings by their keys."""
     return node_of(asked).environment()
-
-
-@STOP.on("POST")
-async def stop(asked: Asked) -> None:
-    """End the program."""
-    try:
-        node_of(asked).stop()
-    except CannotDo as error:
-        raise _cannot(error) from None
 
 
 @MEMORY_LIMIT.on("PUT")
@@ -117,6 +109,8 @@ def _set_limit(asked: Asked, set_limit: Callable[..., None]) -> None:
             set_limit(size_bytes=int(number))
     except CannotDo as error:
         raise bad_request(error.text) from None
+    except OverflowError:
+        raise bad_request("a limit this large is none") from None
 
 
 @LOG_LEVEL.on("PUT")
@@ -128,12 +122,3 @@ async def set_log_level(asked: Asked) -> bool:
     except CannotDo as error:
         raise bad_request(error.text) from None
     return False
-
-
-@ROTATE_LOGS.on("POST")
-async def rotate_logs(asked: Asked) -> None:
-    """Go on in new log files."""
-    try:
-        node_of(asked).rotate_logs()
-    except CannotDo as error:
-        raise _cannot(error) from None

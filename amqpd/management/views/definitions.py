@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import email
 import email.policy
 
 from amqpd.management import access, definitions
-from amqpd.management.answers import Refused, bad_request, vhost_not_found
+from amqpd.management.answers import Refused, bad_request
 from amqpd.management.asked import Asked
 from amqpd.management.resources import resource
 
@@ -17,16 +16,11 @@ OF_VHOST = resource("/definitions/:vhost", access.administrators)
 
 
 @ALL.on("GET")
+@OLD_NAME.on("GET")
 async def export(asked: Asked) -> object:
     """All definitions; with `download` as a file of that name."""
     _name_file(asked)
     return definitions.export(asked.site.broker, asked.site.users)
-
-
-@OLD_NAME.on("GET")
-async def export_by_old_name(asked: Asked) -> object:
-    """All definitions, by an old name."""
-    return await export(asked)
 
 
 @OF_VHOST.on("GET")
@@ -43,25 +37,17 @@ def _name_file(asked: Asked) -> None:
 
 
 @ALL.on("POST")
+@OLD_NAME.on("POST")
 async def import_all(asked: Asked) -> None:
     """Make everything that the document defines, beside what is there."""
-    _import(asked, None)
-
-
-@OLD_NAME.on("POST")
-async def import_by_old_name(asked: Asked) -> None:
-    """Make everything that the document defines, by an old name."""
     _import(asked, None)
 
 
 @OF_VHOST.on("POST")
 async def import_vhost(asked: Asked) -> None:
     """Make it in one virtual host."""
-    vhost = asked.known_vhost()
-    if vhost is None:
-        raise vhost_not_found()
+    vhost = asked.vhost_to_change()
     _import(asked, vhost.name)
-    await asyncio.sleep(0)
 
 
 class Unimportable(Refused):

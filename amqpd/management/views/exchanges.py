@@ -7,7 +7,7 @@ from pamqp import commands
 from amqpd.broker.exchange import Exchange
 from amqpd.broker.vhost_state import PREDECLARED
 from amqpd.management import access
-from amqpd.management.answers import Missing, vhost_not_found
+from amqpd.management.answers import Missing
 from amqpd.management.arguments import table_of_json
 from amqpd.management.asked import Asked, text, truth
 from amqpd.management.inside import do
@@ -68,9 +68,7 @@ def _exchange(asked: Asked) -> Exchange:
 @EXCHANGE.on("PUT")
 async def declare(asked: Asked) -> bool:
     """Declare it, in the user's name; without a type it is direct."""
-    vhost = asked.known_vhost()
-    if vhost is None:
-        raise vhost_not_found()
+    vhost = asked.vhost_to_change()
     values = asked.values()
     name = asked.exchange_name()
     is_new = name not in vhost.exchanges

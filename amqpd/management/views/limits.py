@@ -5,7 +5,7 @@ from __future__ import annotations
 from amqpd.auth.users import InvalidLimits as InvalidUserLimits
 from amqpd.broker.limits import InvalidLimits
 from amqpd.management import access
-from amqpd.management.answers import Missing, bad_request, vhost_not_found
+from amqpd.management.answers import Missing, bad_request
 from amqpd.management.asked import Asked
 from amqpd.management.lists import listed
 from amqpd.management.resources import resource
@@ -38,9 +38,7 @@ async def limits_of_vhost(asked: Asked) -> object:
 @VHOST_LIMIT.on("PUT")
 async def set_vhost_limit(asked: Asked) -> bool:
     """Set a limit."""
-    vhost = asked.known_vhost()
-    if vhost is None:
-        raise vhost_not_found()
+    vhost = asked.vhost_to_change()
     try:
         vhost.set_limit(asked.names["name"], asked.values("value")["value"])
     except InvalidLimits as invalid:

@@ -187,12 +187,16 @@ async def _gathered(
     size = 0
     while then is not None and len(gathered) < most and size < GATHERED_BYTES and allowance.is_left():
         step = source.step(then, min(most - len(gathered), Everything.messages_at_once), body_max)
-        gathered += step.seen
         then = step.then
-        step_bytes = sum(_weight(seen, body_max) for seen in step.seen)
-        size += step_bytes
-        allowance.messages -= len(step.seen)
-        allowance.bytes -= step_bytes
+        for seen in step.seen:
+            if size >= GATHERED_BYTES:
+                then = gathered[-1].after
+                break
+            gathered.append(seen)
+            weight = _weight(seen, body_max)
+            size += weight
+            allowance.messages -= 1
+            allowance.bytes -= weight
         allowance.visits -= step.visited
         await asyncio.sleep(0)
     return gathered, then

@@ -83,23 +83,24 @@ async def publish(asked: Asked) -> object:
     if asked.site.broker.alarms.active:
         raise bad_request(f"Unable to publish message: {asked.site.broker.alarms.reason()}")
     with _inside(asked) as inside:
-        received = await _published(inside, asked.exchange_name(), routing_key, header, body)
-        is_routed = True
-        if isinstance(received[0], commands.Basic.Return):
-            is_routed = False
-            received = await inside.received()
-        if isinstance(received[0], commands.Basic.Nack):
-            raise bad_request(REFUSED_BY_QUEUE)
+        is_routed = await _published(inside, asked.exchange_name(), routing_key, header, body)
     return {"routed": is_routed}
 
 
-async def _published(inside: Inside, exchange: str, routing_key: str, header: bytes, body: bytes) -> Received:
+async def _published(inside: Inside, exchange: str, routing_key: str, header: bytes, body: bytes) -> bool:
+    """Publish a message; whether it went to a queue. Raises Refused (400)."""
     try:
-        return await inside.publish(exchange, routing_key, header, body)
+        method = (await inside.publish(exchange, routing_key, header, body))[0]
+        is_routed = not isinstance(method, commands.Basic.Return)
+        if not is_routed:
+            method = (await inside.received())[0]
     except AmqpError as error:
         raise bad_request(f"{error.reply_code} {channel_reply_text(error)}") from None
     except ClosedInside as closed:
         raise bad_request(f"{closed.code} {closed.reply_text}") from None
+    if isinstance(method, commands.Basic.Nack):
+        raise bad_request(REFUSED_BY_QUEUE)
+    return is_routed
 
 
 def _body(payload: str, encoding: object) -> bytes:

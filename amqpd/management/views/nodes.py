@@ -59,14 +59,8 @@ async def relative_memory(asked: Asked) -> object:
 
 
 @ATTEMPTS.on("GET")
-async def attempts(asked: Asked) -> object:
-    """Who has tried to log in is in the log."""
-    _check(asked)
-    return []
-
-
 @ATTEMPTS_BY_SOURCE.on("GET")
-async def attempts_by_source(asked: Asked) -> object:
+async def attempts(asked: Asked) -> object:
     """Who has tried to log in is in the log."""
     _check(asked)
     return []

@@ -10,7 +10,7 @@ from amqpd.auth.mechanisms import MECHANISMS
 from amqpd.broker.exchanges import EXCHANGE_TYPES
 from amqpd.broker.vhost import VirtualHost
 from amqpd.management import access
-from amqpd.management.answers import REALM, Missing, Refused, bad_request, not_authorised
+from amqpd.management.answers import REALM, Missing, Refused, bad_request
 from amqpd.management.asked import Asked, text
 from amqpd.management.lists import listed
 from amqpd.management.ranges import Ranges, ranges_of
@@ -230,9 +230,7 @@ async def cluster_name(asked: Asked) -> object:
 @CLUSTER_NAME.on("PUT")
 async def name_cluster(asked: Asked) -> bool:
     """Tell clients another name from now on."""
-    reason = access.administrators(asked)
-    if reason:
-        raise not_authorised(reason)
+    access.check_rule(asked, access.administrators)
     name = text(asked.values("name")["name"], "name")
     asked.site.name_cluster(name)
     return False

@@ -5,7 +5,7 @@ from __future__ import annotations
 from amqpd.broker.limits import InvalidLimits
 from amqpd.broker.vhost import VirtualHost
 from amqpd.management import access
-from amqpd.management.answers import Missing, bad_request, escaped, vhost_not_found
+from amqpd.management.answers import Missing, bad_request, escaped
 from amqpd.management.asked import Asked
 from amqpd.management.definitions import parameter_item, policy_value
 from amqpd.management.lists import Item, columns_of, listed
@@ -69,9 +69,7 @@ def _parameter(asked: Asked) -> Item:
 @PARAMETER.on("PUT")
 async def set_parameter(asked: Asked) -> bool:
     """Set it, if it is of a component that there is."""
-    vhost = asked.known_vhost()
-    if vhost is None:
-        raise vhost_not_found()
+    vhost = asked.vhost_to_change()
     value = asked.values("value")["value"]
     component, name = asked.names["component"], asked.names["name"]
     if component == POLICY:

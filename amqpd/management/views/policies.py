@@ -7,7 +7,7 @@ from collections.abc import Callable
 from amqpd.broker.policy import ALL, InvalidPolicy, Policy
 from amqpd.broker.vhost import VirtualHost
 from amqpd.management import access
-from amqpd.management.answers import Missing, bad_request, escaped, vhost_not_found
+from amqpd.management.answers import Missing, bad_request, escaped
 from amqpd.management.asked import Asked
 from amqpd.management.definitions import policy_item
 from amqpd.management.lists import columns_of, listed
@@ -70,7 +70,7 @@ async def policy(asked: Asked) -> object:
 @POLICY.on("PUT")
 async def set_policy(asked: Asked) -> bool:
     """Set it, or replace it."""
-    vhost = _entered(asked)
+    vhost = asked.vhost_to_change()
     is_new = asked.names["name"] not in vhost.policies
     try:
         vhost.set_policy(*_wanted(asked))
@@ -107,7 +107,7 @@ async def operator_policy(asked: Asked) -> object:
 @OPERATOR_POLICY.on("PUT")
 async def set_operator_policy(asked: Asked) -> bool:
     """Set it, or replace it."""
-    vhost = _entered(asked)
+    vhost = asked.vhost_to_change()
     is_new = asked.names["name"] not in vhost.operator_policies
     try:
         vhost.set_operator_policy(*_wanted(asked))
@@ -122,13 +122,6 @@ async def delete_operator_policy(asked: Asked) -> None:
     """Delete it."""
     if not asked.vhost().delete_operator_policy(asked.names["name"]):
         raise Missing()
-
-
-def _entered(asked: Asked) -> VirtualHost:
-    vhost = asked.known_vhost()
-    if vhost is None:
-        raise vhost_not_found()
-    return vhost
 
 
 def _wanted(asked: Asked) -> tuple[str, object, object, object, object]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from itertools import islice
 
@@ -13,7 +12,7 @@ from amqpd.broker.queues.queue import Queue
 from amqpd.broker.queues.quorum import QuorumQueue
 from amqpd.broker.queues.stream import StreamQueue
 from amqpd.management import access
-from amqpd.management.answers import Missing, bad_request, vhost_not_found
+from amqpd.management.answers import Missing, bad_request
 from amqpd.management.arguments import SHORTSTR_MAX_BYTES, table_of_json
 from amqpd.management.asked import Asked, truth
 from amqpd.management.inside import do
@@ -92,27 +91,21 @@ async def declare(asked: Asked) -> bool:
     size = len(bytes_of(name))
     if size > SHORTSTR_MAX_BYTES:
         raise bad_request(f"queue should be less than 255 bytes, actually was {size}\n")
-    vhost = asked.known_vhost()
-    if vhost is None:
-        raise vhost_not_found()
+    vhost = asked.vhost_to_change()
     values = asked.values()
     is_new = name not in vhost.queues
-    await do(
-        asked.site,
-        asked.user,
-        vhost,
-        unchecked(
-            commands.Queue.Declare,
-            ticket=0,
-            queue=name,
-            passive=False,
-            durable=truth(values.get("durable")),
-            exclusive=False,
-            auto_delete=truth(values.get("auto_delete")),
-            nowait=False,
-            arguments=table_of_json(values.get("arguments", {})),
-        ),
+    method = unchecked(
+        commands.Queue.Declare,
+        ticket=0,
+        queue=name,
+        passive=False,
+        durable=truth(values.get("durable")),
+        exclusive=False,
+        auto_delete=truth(values.get("auto_delete")),
+        nowait=False,
+        arguments=table_of_json(values.get("arguments", {})),
     )
+    await do(asked.site, asked.user, vhost, method)
     return is_new
 
 
@@ -120,19 +113,15 @@ async def declare(asked: Asked) -> bool:
 async def delete(asked: Asked) -> None:
     """Delete it; with if-unused or if-empty only if it is that."""
     found = _queue(asked)
-    await do(
-        asked.site,
-        asked.user,
-        asked.vhost(),
-        unchecked(
-            commands.Queue.Delete,
-            ticket=0,
-            queue=found.name,
-            if_unused=asked.is_set("if-unused"),
-            if_empty=asked.is_set("if-empty"),
-            nowait=False,
-        ),
+    method = unchecked(
+        commands.Queue.Delete,
+        ticket=0,
+        queue=found.name,
+        if_unused=asked.is_set("if-unused"),
+        if_empty=asked.is_set("if-empty"),
+        nowait=False,
     )
+    await do(asked.site, asked.user, asked.vhost(), method)
 
 
 @CONTENTS.on("DELETE")
@@ -150,7 +139,6 @@ async def act(asked: Asked) -> None:
     action = asked.values("action")["action"]
     if action not in ("sync", "cancel_sync"):
         raise bad_request(["unknown", action])
-    await asyncio.sleep(0)
 
 
 # What is told of a queue
@@ -201,19 +189,15 @@ def told(site: Site, queue: Queue, ranges: Ranges, bytes_unacknowledged: int) ->
     item |= counted.message_stats(OF_QUEUE, ranges.msg_rates)
     item |= counted.told(NO_REDUCTIONS, ranges.data_rates)
     item |= _policies(site, queue)
-    item |= {
-        "consumers": consumer_count(queue),
-        "state": "running",
-    }
+    item |= {"consumers": consumer_count(queue), "state": "running"}
     if isinstance(queue, StreamQueue):
         return item | _of_stream(site, queue)
     item["garbage_collection"] = GARBAGE_COLLECTION
+    item |= sizes(queue, ready, bytes_unacknowledged)
     if isinstance(queue, QuorumQueue):
-        item |= sizes(queue, ready, bytes_unacknowledged)
         item |= _of_quorum(site, queue)
     else:
-        item |= sizes(queue, ready, bytes_unacknowledged)
-        item |= _of_classic(site, queue, ready, unacked)
+        item |= _of_classic(queue, ready, unacked)
         history = site.sampling.queue(queue)
         item |= idle_since(site, counted.row, history, site.sampling.made_s(queue))
     return item
@@ -230,9 +214,8 @@ def _further(site: Site, queue: Queue) -> Item:
 
 
 def _policies(site: Site, queue: Queue) -> Item:
-    effective = (
-        site.broker.vhosts[queue.vhost].effective.get(queue) if queue.vhost in site.broker.vhosts else None
-    )
+    vhost = site.broker.vhosts.get(queue.vhost)
+    effective = vhost.effective.get(queue) if vhost is not None else None
     policy = effective.policy if effective is not None else None
     operator_policy = effective.operator_policy if effective is not None else None
     return {
@@ -249,7 +232,7 @@ def _owner(site: Site, queue: Queue) -> Item:
     return {}
 
 
-def _of_classic(site: Site, queue: Queue, ready: int, unacked: int) -> Item:
+def _of_classic(queue: Queue, ready: int, unacked: int) -> Item:
     paged = sum(int(index.paged.count) for index in queue.indexes())
     paged_bytes = sum(int(index.paged_body_bytes) for index in queue.indexes())
     exclusive = [consumer.tag for consumer in queue.consumers if consumer.exclusive]

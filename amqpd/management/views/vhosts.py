@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-
 from amqpd.broker.limits import LimitReached
 from amqpd.broker.queues.rules import QUEUE_TYPES
 from amqpd.broker.vhost import VirtualHost
@@ -90,7 +88,6 @@ async def start(asked: Asked) -> None:
     node = asked.names["node"]
     if node != asked.site.node:
         raise bad_request(f"Request to node {node} failed with nodedown")
-    await asyncio.sleep(0)
 
 
 def trace(site: Site, vhost: VirtualHost, is_wanted: bool) -> None:

@@ -19,8 +19,13 @@ function explained(status, error, reason) {
   return text || error || `The broker answered ${status}.`;
 }
 
-/** A path below /api of its parts, each escaped: path("queues", "/", "a b") is "/queues/%2F/a%20b". */
+/**
+ * A path below /api of its parts, each escaped: path("queues", "/", "a b") is "/queues/%2F/a%20b". Raises ApiError for what
+ * browsers take as "here" and "above", even when it is escaped: they would ask for something else.
+ */
 export function path(...parts) {
+  const dots = parts.find((part) => part === "." || part === "..");
+  if (dots !== undefined) throw new ApiError(0, "", `Not asked for: no browser can have the name “${dots}” in a path. Commands can: rabbitmqadmin, amqpctl.`);
   return parts.map((part) => `/${encodeURIComponent(part)}`).join("");
 }
 

@@ -18,6 +18,7 @@ let offered = KEPT.global;
 
 const HEIGHT = 190;
 const MARGIN = {top: 10, right: 12, bottom: 22, left: 62};
+const HALF_A_TIME = 24;
 const MOST_POINTS = 2000;
 
 /** The range that the user has chosen: {label, age_s, step_s}. */
@@ -34,8 +35,8 @@ function chosenRange() {
 /** The query for samples of the chosen range: rangeQuery("lengths", "msg_rates"); also "data_rates", "node_stats". */
 export function rangeQuery(...kinds) {
   const {age_s, step_s} = range();
-  // One step less than is kept: for all of it the API takes the coarser samples of the next longer range.
-  const age = age_s > 60 ? age_s - step_s : age_s + 2 * step_s;
+  // A minute has room for two steps more, so that lines begin at the edge; longer ranges are all that is kept.
+  const age = age_s > 60 ? age_s : age_s + 2 * step_s;
   return Object.fromEntries(kinds.flatMap((kind) => [[`${kind}_age`, age], [`${kind}_incr`, step_s]]));
 }
 
@@ -170,9 +171,9 @@ export function chart({title, kind, unit = kind === "rate" ? format.rate : forma
       svg("line", {class: tick === 0 ? "axis" : "grid", x1: MARGIN.left, x2: at.right, y1: at.y(tick), y2: at.y(tick)}),
       svg("text", {class: "tick", x: MARGIN.left - 8, y: at.y(tick) + 4, "text-anchor": "end"}, tickText(tick, unit)),
     ]);
-    const times = timeTicks(edge, range().age_s, at.right - MARGIN.left).map((time, index, all) => svg(
+    const times = timeTicks(edge, range().age_s, at.right - MARGIN.left).map((time) => svg(
       "text",
-      {class: "tick", x: at.x(time), y: HEIGHT - 5, "text-anchor": index === all.length - 1 && at.right - at.x(time) < 22 ? "end" : "middle"},
+      {class: "tick", x: Math.min(at.x(time), at.right + MARGIN.right - HALF_A_TIME), y: HEIGHT - 5, "text-anchor": "middle"},
       timeText(time, range().age_s),
     ));
     const drawn = [...shown].reverse().map(({line, points}) => svg("path", {

@@ -22,14 +22,19 @@ export function queueLink(vhost, name) {
   return element("a", {class: "name", href: link("queues", vhost, name)}, name);
 }
 
+/** The name of a connection or a channel, such as 127.0.0.1:50100 -> 127.0.0.1:5672; its arrow is never broken in two. */
+export function endpoints(name) {
+  return name.split(" -> ").map((each, at) => (at === 0 ? each : [" ", element("span", {class: "nowrap"}, "->"), ` ${each}`]));
+}
+
 /** A link to a connection. */
-export function connectionLink(name, label = name) {
-  return element("a", {class: "name", href: link("connections", name)}, label);
+export function connectionLink(name) {
+  return element("a", {class: "name", href: link("connections", name)}, endpoints(name));
 }
 
 /** A link to a channel. */
-export function channelLink(name) {
-  return element("a", {class: "name", href: link("channels", name)}, name);
+export function channelLink(name, label = endpoints(name)) {
+  return element("a", {class: "name", href: link("channels", name)}, label);
 }
 
 /** "running" and other states as a badge. */
@@ -93,10 +98,11 @@ export function tableOf(value) {
   );
 }
 
-/** A choice of the virtual host that something is made in; the one that is looked at first. */
-export function vhostField() {
-  const names = session.knownVhosts();
-  const chosen = session.chosenVhost() ?? (names.includes("/") ? "/" : names[0]);
+/** A choice of the virtual host that something is made in; first is the one that is looked at, unless another is told. */
+export function vhostField(first = session.chosenVhost()) {
+  const known = session.knownVhosts();
+  const names = first === null || known.includes(first) ? known : [first, ...known];
+  const chosen = first ?? (names.includes("/") ? "/" : names[0]);
   const made = field({name: "vhost", label: "Virtual host", type: "select", options: names.map((name, at) => [String(at), name]), value: String(Math.max(0, names.indexOf(chosen)))});
   return {...made, value: () => names[Number(made.input.value)]};
 }
@@ -252,7 +258,7 @@ export function consumerKey(consumer) {
 // Messages
 
 const ACKMODES = [
-  ["ack_requeue_true", "Look, and put it back (requeue)"],
+  ["ack_requeue_true", "Look, and put it back"],
   ["reject_requeue_true", "Reject, and put it back"],
   ["ack_requeue_false", "Take it out (acknowledge)"],
   ["reject_requeue_false", "Reject (dead-letter or drop)"],
@@ -267,7 +273,7 @@ export function getForm({vhost, queue, after = () => {}}) {
     keep: true,
     fields: [
       field({name: "ackmode", label: "What happens to them", type: "select", options: ACKMODES, hint: "Getting is what a consumer does: a message put back is marked as redelivered."}),
-      field({name: "encoding", label: "Payload as", type: "select", options: [["auto", "text if it is UTF-8, else Base64"], ["base64", "Base64"]]}),
+      field({name: "encoding", label: "Payload as", type: "select", options: [["auto", "text, or else Base64"], ["base64", "Base64"]]}),
       field({name: "count", label: "How many", type: "number", value: 1, attributes: {min: 1, step: 1}}),
     ],
     async send({ackmode, encoding, count}) {

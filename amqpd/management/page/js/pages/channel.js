@@ -4,7 +4,7 @@ import * as api from "../api.js";
 import * as format from "../format.js";
 import {element, factRows, facts, section, update} from "../dom.js";
 import {chart, rangeChoice, rangeQuery} from "../chart.js";
-import {connectionLink, consumerColumns, consumerKey, stateBadge} from "../parts.js";
+import {connectionLink, consumerColumns, consumerKey, endpoints, stateBadge} from "../parts.js";
 import {globalRates} from "../series.js";
 import {table} from "../table.js";
 import {mode} from "./channels.js";
@@ -23,7 +23,7 @@ export async function show(page) {
     empty: "Nothing is consumed on this channel.",
     columns: consumerColumns("channel"),
   });
-  page.heading.append(state);
+  page.heading.replaceChildren(element("span", {}, endpoints(name)), state);
   const repeat = page.every(null, async (signal) => {
     const channel = await api.get(api.path("channels", name), rangeQuery("msg_rates"), {signal});
     update(state, stateBadge(channel.state));

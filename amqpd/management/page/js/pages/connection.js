@@ -7,7 +7,7 @@ import {badge, button, element, factRows, facts, section, update} from "../dom.j
 import {chart, rangeChoice, rangeQuery} from "../chart.js";
 import {confirmed, field} from "../form.js";
 import {go, link} from "../router.js";
-import {stateBadge, tableOf} from "../parts.js";
+import {channelLink, endpoints, stateBadge, tableOf} from "../parts.js";
 import {BYTES} from "../series.js";
 import {table} from "../table.js";
 import {channelColumns} from "./channels.js";
@@ -26,10 +26,13 @@ export async function show(page) {
     caption: "Channels of this connection",
     rowKey: (item) => item.name,
     empty: "There are no channels.",
-    columns: channelColumns().filter((each) => !["vhost", "user"].includes(each.key) && (each.fixed || each.shown !== false)),
-    order: {sort: "name", reverse: false},
+    columns: [
+      {key: "number", title: "Channel", sort: true, cell: (item) => channelLink(item.name, `Channel ${item.number}`)},
+      ...channelColumns().filter((each) => !["name", "vhost", "user"].includes(each.key) && each.shown !== false),
+    ],
+    order: {sort: "number", reverse: false},
   });
-  page.heading.append(state);
+  page.heading.replaceChildren(element("span", {}, endpoints(name)), state);
   const repeat = page.every(null, async (signal) => {
     const [connection, found] = await Promise.all([
       api.get(where, rangeQuery("data_rates"), {signal}),

@@ -45,7 +45,7 @@ export async function show(page) {
       {key: "state", title: "State", sort: true, group: "Overview", cell: (item) => stateBadge(item.state)},
       {key: "node", title: "Node", sort: true, group: "Overview", shown: false},
       {key: "ssl", title: "TLS", sort: true, group: "Details", cell: (item) => (item.ssl ? badge("TLS", "good") : "no"), shown: false},
-      {key: "protocol", title: "Protocol", sort: true, group: "Details"},
+      {key: "protocol", title: "Protocol", sort: true, group: "Details", cell: (item) => element("span", {class: "nowrap"}, item.protocol ?? format.NOTHING)},
       {key: "channels", title: "Channels", sort: true, number: true, group: "Details", cell: (item) => format.number(item.channels)},
       {key: "frame_max", title: "Frame max", sort: true, number: true, group: "Details", cell: (item) => format.number(item.frame_max), shown: false},
       {key: "timeout", title: "Heartbeat", sort: true, number: true, group: "Details", cell: (item) => `${format.number(item.timeout)} s`, shown: false},

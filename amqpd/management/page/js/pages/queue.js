@@ -5,6 +5,7 @@ import * as format from "../format.js";
 import {badge, button, element, factRows, facts, notice, section, update} from "../dom.js";
 import {chart, rangeChoice, rangeQuery} from "../chart.js";
 import {confirmed, field} from "../form.js";
+import {moveForm} from "../move_form.js";
 import {go, link} from "../router.js";
 import {
   argumentsOf, bindForm, bindingColumns, bindingKey, connectionLink, consumerColumns, consumerKey, features, getForm, publishForm, stateBadge, tableOf,
@@ -25,6 +26,9 @@ export async function show(page) {
   const rates = chart({title: "Message rates", kind: "rate", series: queueRates()});
   page.heading.append(badges);
   const repeat = page.every(null, load);
+  let ready = 0;
+  const moving = moveForm({vhost, queue: name, ready: () => ready, after: repeat.now});
+  moving.hidden = true;
   const consumers = table({caption: "Consumers of this queue", rowKey: consumerKey, empty: "Nobody consumes this queue.", columns: consumerColumns("queue")});
   const bindings = table({caption: "Bindings of this queue", rowKey: bindingKey, empty: "It is bound to no exchange.", columns: bindingColumns(vhost, "source", repeat.now)});
 
@@ -45,6 +49,7 @@ export async function show(page) {
     section("Bindings", bindings.element, bindForm({vhost, queue: name, after: repeat.now})),
     publishForm({vhost, exchange: "", queue: name, after: repeat.now}),
     getForm({vhost, queue: name, after: repeat.now}),
+    moving,
     section(
       "Delete this queue",
       element("p", {class: "muted"}, "Its messages and bindings go with it."),
@@ -62,6 +67,8 @@ export async function show(page) {
     rates.poll(queue);
     update(overview, factRows(described(queue)));
     update(contents, messageTable(queue));
+    ready = queue.messages_ready ?? 0;
+    moving.hidden = queue.type === "stream";
     consumers.update(queue.consumer_details ?? []);
     bindings.update(bound);
   }
