@@ -349,7 +349,7 @@ def checked_limits(limits: dict[str, object]) -> dict[str, int]:
         if name not in (MAX_CONNECTIONS, MAX_CHANNELS):
             unknown[name] = value
         elif isinstance(value, int) and not isinstance(value, bool):
-            checked[name] = min(value, _LARGEST)
+            checked[name] = max(-_LARGEST, min(value, _LARGEST))
         else:
             problems.append(f"{name} should be a number, actually was {term(value)}")
     if unknown:

@@ -53,7 +53,7 @@ def checked_vhost_limits(limits: dict[str, object]) -> dict[str, int]:
         if name not in VHOST_LIMITS:
             unknown[name] = value
         elif isinstance(value, int) and not isinstance(value, bool):
-            checked[name] = min(value, _LARGEST)
+            checked[name] = max(-_LARGEST, min(value, _LARGEST))
     if unknown:
         problems.append(f"Unrecognised terms {pairs(unknown)} in limits")
     for name in reversed(VHOST_LIMITS):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable
 from typing import Final, final
 
@@ -266,11 +267,19 @@ def checked_policy(
 
 
 def _number(priority: object) -> float:
-    return float(priority) if isinstance(priority, (int, float)) else 0.0
+    """A priority to compare; what is larger than any float is as large as can be."""
+    if not isinstance(priority, (int, float)):
+        return 0.0
+    try:
+        return float(priority)
+    except OverflowError:
+        return math.inf if priority > 0 else -math.inf
 
 
 def _priority_problem(priority: object) -> str:
-    if isinstance(priority, (int, float)) and not isinstance(priority, bool):
+    if isinstance(priority, int) and not isinstance(priority, bool):
+        return ""
+    if isinstance(priority, float) and math.isfinite(priority):
         return ""
     return f"priority should be a number, actually was {term(priority)}"
 

@@ -44,7 +44,8 @@ def enabled_in(file: Path) -> list[str]:
 
 def write_enabled(file: Path, names: Iterable[str]) -> None:
     """Let the file name these. Raises OSError."""
-    file.parent.mkdir(parents=True, exist_ok=True)
+    # It may be the data directory, which is for nobody else, as the broker makes it.
+    file.parent.mkdir(0o700, parents=True, exist_ok=True)
     file.write_text(f"[{','.join(sorted(names))}].\n")
 
 

@@ -137,3 +137,9 @@ def text(value: object, name: str) -> str:
     if not isinstance(value, str):
         raise bad_request(["not_string", name])
     return value
+
+
+def text_or_number(value: object, name: str) -> str:
+    """A text, or a number as Python writes it. Raises Refused (400) that calls it `name`."""
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    return str(value) if is_number else text(value, name)

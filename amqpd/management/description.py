@@ -33,6 +33,7 @@ REFUSED = {
     "401": "nobody is logged in, or the user may not do this",
     "404": "there is no such thing",
 }
+FOREIGN = "a browser sends it for a page of another server"
 OBSERVED = " (RabbitMQ 3.10, observed)"
 ERROR = {
     "type": "object",
@@ -166,6 +167,8 @@ def _operation(resource: Resource, method: str) -> dict[str, Any]:
         operation["responses"]["503"] = {"description": "it is not well; `reason` says why"}
     if resource.rule is None:
         operation["security"] = []
+    elif method == "POST":
+        operation["responses"]["403"] = {"description": FOREIGN}
     if method in ("PUT", "POST"):
         operation["requestBody"] = {"content": {"application/json": {"schema": {"type": "object"}}}}
     return operation

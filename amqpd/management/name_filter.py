@@ -35,7 +35,7 @@ class Searches:
 
 
 class Unsearchable(ValueError):
-    """A regular expression that is none, or takes too long; the message says which."""
+    """A regular expression that is none, takes too long, or has no process to run it; the message says which."""
 
 
 async def matching(searches: Searches, names: list[str], searched: str, use_regex: bool) -> list[bool]:
@@ -74,12 +74,15 @@ async def matching_elsewhere(searches: Searches, texts: list[str], pattern: str)
 
 
 async def _matched_by_child(pattern: str, texts: list[str]) -> list[bool]:
-    child = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-I", "-S", "-E", "-c", _CHILD),
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.DEVNULL,
-    )
+    try:
+        child = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-I", "-S", "-E", "-c", _CHILD),
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.DEVNULL,
+        )
+    except OSError as error:
+        raise Unsearchable(f"no process can be begun for it: {error.strerror}") from None
     try:
         question = json.dumps([pattern, texts]).encode()
         answer, _nothing = await asyncio.wait_for(child.communicate(question), PATIENCE_S)

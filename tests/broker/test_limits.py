@@ -64,6 +64,17 @@ def test_one_limit_is_set_and_lifted_without_the_other(vhost: VirtualHost):
     assert vhost.limits == {"max-queues": 5}
 
 
+@pytest.mark.parametrize("digits", [19, 30, 4000])
+def test_a_limit_that_nothing_can_count_to_is_one_that_can_be_counted_to(vhost: VirtualHost, digits: int):
+    for limit in (10**digits, -(10**digits)):
+        for name in ("max-connections", "max-queues"):
+            vhost.set_limit(name, limit)
+        assert all(-(2**63) <= each < 2**63 for each in vhost.limits.values())
+        vhost.check_queue_limit("q")
+    checked = auth.checked_limits({"max-connections": 10**digits, "max-channels": -(10**digits)})
+    assert list(checked.values()) == [2**63 - 1, 1 - 2**63]
+
+
 def test_all_limits_are_set_at_once(vhost: VirtualHost):
     vhost.set_limits({"max-connections": 1, "max-queues": 2})
     vhost.set_limits({"max-queues": 3})

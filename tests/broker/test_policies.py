@@ -215,14 +215,17 @@ def test_nothing_at_all_is_nothing_to_apply_to():
 
 
 @pytest.mark.parametrize(
-    ("priority", "printed"), [("1", '<<"1">>'), (None, "null"), (True, "true"), ([1], "[1]")]
+    ("priority", "printed"),
+    [("1", '<<"1">>'), (None, "null"), (True, "true"), ([1], "[1]"), (float("inf"), "inf.0")],
 )
 def test_a_priority_is_a_number(priority: object, printed: str):
     expected = f"priority should be a number, actually was {printed}"
     assert problems({"max-length": 1}, priority=priority) == [expected]
 
 
-@pytest.mark.parametrize("priority", [1, -1, 1.5])
+@pytest.mark.parametrize(
+    "priority", [1, -1, 1.5, pytest.param(10**4000, id="large"), pytest.param(-(10**4000), id="small")]
+)
 def test_any_number_is_a_priority(priority: object):
     assert problems({"max-length": 1}, priority=priority) == []
 
@@ -721,3 +724,11 @@ def test_each_segment_begins_with_the_policies_so_that_the_log_can_be_cut():
     assert sorted(after.policies) == ["busy", "p"] and list(after.operator_policies) == ["o"]
     assert after.policies["busy"].definition == {"max-length": 1999}
     assert int(declare(after, "q").rules.max_length) == 3
+
+
+def test_however_large_a_priority_is_it_counts(vhost: VirtualHost):
+    queue = declare(vhost, "q")
+    vhost.set_policy("low", ".*", {"max-length": 1}, -(10**4000))
+    vhost.set_policy("high", ".*", {"max-length": 2}, 10**4000)
+    vhost.set_policy("middle", ".*", {"max-length": 3}, 1e308)
+    assert names_applying(vhost, queue) == ("high", None)

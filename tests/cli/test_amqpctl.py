@@ -112,13 +112,6 @@ def handler_of(fake: Fake) -> type[BaseHTTPRequestHandler]:
     return Handler
 
 
-@pytest.fixture(autouse=True)
-def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    for variable in list(os.environ):
-        if variable.startswith(("AMQPD_", "AMQPCTL_", "RABBITMQ_")):
-            monkeypatch.delenv(variable)
-
-
 @pytest.fixture
 def api(monkeypatch: pytest.MonkeyPatch) -> Iterator[Fake]:
     fake = Fake()

@@ -1,6 +1,5 @@
 """The commands of rabbitmq-plugins: what scripts and Dockerfiles call, and what it changes."""
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,9 +15,6 @@ Run = Callable[..., tuple[int, str]]
 @pytest.fixture
 def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
     """Runs a command where no broker is, unless one has this data directory: status, and what it says."""
-    for variable in list(os.environ):
-        if variable.startswith(("AMQPD_", "AMQPCTL_", "RABBITMQ_")):
-            monkeypatch.delenv(variable)
     monkeypatch.setenv("AMQPD_DATA_DIR", str(tmp_path))
     monkeypatch.setenv("AMQPD_MANAGEMENT_PORT", "1")
     monkeypatch.setenv("RABBITMQ_NODENAME", "rabbit@here")

@@ -1,4 +1,3 @@
-import os
 import re
 import subprocess
 import sys
@@ -16,13 +15,6 @@ from amqpd.config.settings import Settings
 
 class StartError(Exception):
     """Stands for amqpd.app.StartError."""
-
-
-@pytest.fixture(autouse=True)
-def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    for variable in list(os.environ):
-        if variable.startswith(("AMQPD_", "RABBITMQ_")):
-            monkeypatch.delenv(variable)
 
 
 @pytest.fixture

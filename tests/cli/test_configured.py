@@ -23,11 +23,8 @@ class Program:
 
     def __init__(self, file: Path, *arguments: str, **environment: str) -> None:
         command = [sys.executable, "-m", "amqpd", "--config", str(file), *arguments]
-        clean = {
-            name: text for name, text in os.environ.items() if not name.startswith(("AMQPD_", "RABBITMQ_"))
-        }
         self.process = subprocess.Popen(
-            command, stderr=subprocess.PIPE, text=True, env={**clean, **environment}
+            command, stderr=subprocess.PIPE, text=True, env={**os.environ, **environment}
         )
         assert self.process.stderr is not None
         self.lines = self.process.stderr

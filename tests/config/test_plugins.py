@@ -80,3 +80,8 @@ def test_what_there_is_not_is_told(tmp_path: Path):
     [notice] = read(names, in_memory=True).notices
     assert (notice.level, notice.sentence) == ("warning", "enabled plugins without effect")
     assert notice.names == ("rabbitmq_mqtt", "rabbitmq_shovel")
+
+
+def test_the_directory_that_is_made_for_it_is_for_nobody_else(tmp_path: Path):
+    write_enabled(tmp_path / "data" / "enabled_plugins", ["rabbitmq_management"])
+    assert (tmp_path / "data").stat().st_mode & 0o077 == 0

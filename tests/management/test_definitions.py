@@ -694,6 +694,7 @@ class TestRefusal:
             (b"\xff{}", "not UTF-8: invalid start byte"),
             (b'{"users": [{"name": "\\ud800"}]}', "not UTF-8: surrogates not allowed"),
             (b'{"global_parameters": [{"name": "n", "value": NaN}]}', "not JSON: NaN is no number"),
+            (b'{"global_parameters": [{"name": "n", "value": -1e999}]}', "not JSON: -1e999 is too large"),
             (b'{"queues": ' + b"[" * 100000, "objects and lists too deep inside each other"),
         ],
     )

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+import errno
+import json
 import time
 
 import pytest
 
+from amqpd.management.answers import json_in_turns
 from amqpd.wire.name_pattern import is_quick
 from tests.management.conftest import Api
 
@@ -156,7 +160,51 @@ def test_others_have_their_turns_while_a_long_list_is_made(api: Api):
         assert len(turns) > 2, path
 
 
+def test_others_have_their_turns_while_an_object_with_a_long_list_is_written():
+    written = {"a": 1, "long": [{"name": str(number)} for number in range(1000)], "b": {"c": []}}
+
+    async def turns_meanwhile() -> int:
+        writing = asyncio.create_task(json_in_turns(written))
+        turns = 0
+        while not writing.done():
+            turns += 1
+            await asyncio.sleep(0)
+        assert json.loads(writing.result()) == written
+        return turns
+
+    assert asyncio.run(turns_meanwhile()) > 4
+
+
 def test_a_virtual_host_in_a_header_is_the_one_asked_for(queues: Api):
     queues.put("/vhosts/v")
     queues.put("/queues/v/only")
     assert names(queues.get("/queues", headers={"x-vhost": "v"})) == ["only"]
+
+
+def test_however_many_columns_are_asked_for_it_does_not_take_long(queues: Api):
+    for number in range(50):
+        queues.put(f"/queues/%2F/q{number}")
+    columns = ",".join(f"c{number}" for number in range(10000))
+    began_s = time.perf_counter()
+    listed = queues.get(f"/queues?columns=name,{columns}")
+    assert time.perf_counter() - began_s < 1
+    assert len(listed) == 53 and listed[0] == {"name": "A"}
+
+
+def test_what_is_asked_for_as_a_whole_is_given_as_a_whole(queues: Api):
+    for columns in ("arguments,arguments.x", "arguments.x,arguments"):
+        assert queues.get(f"/queues/%2F/b?columns={columns}") == {"arguments": {}}
+    assert queues.get("/queues/%2F/b?columns=.") == []
+
+
+def test_a_search_without_a_process_to_run_it_is_refused(queues: Api, monkeypatch: pytest.MonkeyPatch):
+    async def none_is_left(*_program: object, **_pipes: object) -> None:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    monkeypatch.setattr(asyncio, "create_subprocess_exec", none_is_left)
+    assert queues.call("GET", "/queues?page=1&use_regex=true&name=(a%2B)%2B%24").status == 400
+    answer = queues.call("GET", "/queues/%2F/b/messages?use_regex=true&search=m")
+    assert (answer.status, answer.json["reason"]) == (
+        400,
+        "search: no process can be begun for it: Too many open files",
+    )

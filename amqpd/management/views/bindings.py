@@ -14,7 +14,7 @@ from amqpd.broker.vhost import VirtualHost
 from amqpd.management import access
 from amqpd.management.answers import Missing, bad_request
 from amqpd.management.arguments import SHORTSTR_MAX_BYTES, table_of_json
-from amqpd.management.asked import Asked
+from amqpd.management.asked import Asked, text_or_number
 from amqpd.management.inside import do
 from amqpd.management.lists import Item, columns_of, listed, told_of_each
 from amqpd.management.resources import Created, resource
@@ -93,11 +93,7 @@ async def bind(asked: Asked) -> object:
     """Bind, in the user's name."""
     vhost = asked.vhost_to_change()
     values = asked.values()
-    routing_key = values.get("routing_key", "")
-    if isinstance(routing_key, (int, float)) and not isinstance(routing_key, bool):
-        routing_key = str(routing_key)
-    if not isinstance(routing_key, str):
-        raise bad_request(["not_string", "routing_key"])
+    routing_key = text_or_number(values.get("routing_key", ""), "routing_key")
     if len(bytes_of(routing_key)) > SHORTSTR_MAX_BYTES:
         raise bad_request("routing_key_too_long")
     arguments = table_of_json(values.get("arguments", {}))

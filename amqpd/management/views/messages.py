@@ -22,7 +22,7 @@ from amqpd.management.answers import (
     refused_on_channel,
 )
 from amqpd.management.arguments import SHORTSTR_MAX_BYTES, table_of_json
-from amqpd.management.asked import Asked, whole
+from amqpd.management.asked import Asked, text_or_number, whole
 from amqpd.management.inside import ClosedInside, Inside, Received
 from amqpd.management.resources import resource
 from amqpd.management.site import Site
@@ -70,10 +70,8 @@ async def publish(asked: Asked) -> object:
     payload = values["payload"]
     if not isinstance(payload, str):
         raise bad_request("payload_not_string")
-    routing_key = values["routing_key"]
-    if isinstance(routing_key, (int, float)) and not isinstance(routing_key, bool):
-        routing_key = str(routing_key)
-    if not isinstance(routing_key, str) or len(routing_key.encode()) > SHORTSTR_MAX_BYTES:
+    routing_key = text_or_number(values["routing_key"], "routing_key")
+    if len(routing_key.encode()) > SHORTSTR_MAX_BYTES:
         raise bad_request(["not_string", "routing_key"])
     body = _body(payload, values["payload_encoding"])
     try:

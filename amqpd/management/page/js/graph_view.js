@@ -192,7 +192,8 @@ export function graphView({vhost, onGroup, description}) {
     const count = drawnLines.filter((line) => line.from === node.id).length;
     const kind = node.kind === "exchange" ? "Exchange" : node.kind === "queue" ? "Queue" : "Group of queues";
     const leads = count ? `, leads to ${count}` : "";
-    return `${kind} ${nameText(node)}, ${smallText(node)}${leads}`;
+    // The words that are seen are in what is said, in their order.
+    return `${kind} ${nameText(node)} ${smallText(node)}${leads}`;
   }
 
   function drawLines(lines) {

@@ -233,7 +233,7 @@ function bodyPart(message, loadAll) {
     Text: () => text,
     Hex: () => hexDump(bytesOf(message)),
   };
-  const place = element("pre", {class: "peek-body", tabindex: 0, "aria-label": "Body"});
+  const place = element("pre", {class: "peek-body", role: "group", tabindex: 0, "aria-label": "Body"});
   const told = element("p", {class: "hint", role: "status"});
   const chooser = element("span", {class: "segments", role: "group", "aria-label": "Show the body as"});
   const choose = (way) => {
