@@ -37,14 +37,14 @@ types: .venv-dev/installed
 
 unit: .venv-dev/installed
 	$(DEV)/amqpd --version | grep -F '(interpreted)'
-	$(DEV)/python -m pytest tests
+	$(DEV)/python -m pytest -n auto tests
 
 # The tests run in a copy without amqpd/, so that only the installed package can be imported.
 compiled: .venv-compiled/installed
 	$(COMPILED)/amqpd --version | grep -F '(compiled)'
 	@set -eu; python=$$PWD/$(COMPILED)/python; copy=$$(mktemp -d); trap 'rm -rf "$$copy"' EXIT; \
 	tar -c --exclude=./amqpd --exclude=./.git --exclude='./.venv*' --exclude='./.*_cache' --exclude=./build --exclude=./data --exclude=node_modules . \
-	| tar -x -C "$$copy"; cd "$$copy"; "$$python" -m pytest -p no:cacheprovider tests
+	| tar -x -C "$$copy"; cd "$$copy"; "$$python" -m pytest -n auto -p no:cacheprovider tests
 
 # With AMQP_URL set, against the broker there; else against this one, compiled: the tests import nothing
 # of amqpd, and start it outside the checkout.
@@ -54,7 +54,7 @@ interop: .venv-compiled/installed
 
 # The web page of the installed broker, in Debian's Chromium; see browser/README.md.
 browser: .venv-compiled/installed
-	$(COMPILED)/python -m pytest browser
+	$(COMPILED)/python -m pytest -n auto browser
 
 pictures: .venv-compiled/installed
 	PICTURES=1 $(COMPILED)/python -m pytest browser -k test_pictures_of

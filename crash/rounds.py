@@ -241,7 +241,8 @@ class Rounds:
         if copy.exists():
             shutil.rmtree(copy)
         if self._program.data.exists():
-            shutil.copytree(self._program.data, copy)
+            # A socket can't be copied, and has nothing in it.
+            shutil.copytree(self._program.data, copy, ignore=shutil.ignore_patterns("*.sock"))
 
 
 def _dying(kind: str, habits: Habits) -> Callable[[Scene], list[Worker]]:

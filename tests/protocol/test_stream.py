@@ -365,7 +365,7 @@ def test_credit_for_the_whole_channel_is_refused(peer: Peer):
         commands.Basic.Reject(1, True),
         commands.Basic.Reject(1, False),
     ],
-    ids=str,
+    ids=["nack and requeue", "nack", "reject and requeue", "reject"],
 )
 def test_messages_can_not_be_refused(peer: Peer, method: Any):
     publish(peer, "a")
