@@ -6,7 +6,6 @@ import pytest
 
 from amqpd.config.conf_format import Entry, parse
 from amqpd.config.keys import read_keys
-from amqpd.config.settings import settings_of
 
 HTTPS = {"management_tcp": False}
 """What follows if a file names HTTPS alone."""
@@ -17,32 +16,6 @@ def read(text: str) -> dict[str, object]:
     values, without_effect, mistakes = read_keys(entries)
     assert (without_effect, mistakes) == ({}, [])
     return values
-
-
-@pytest.mark.parametrize(
-    ("text", "name", "value"),
-    [
-        ("management.ssl.port = 15671", "management_ssl_port", 15671),
-        ("management.ssl.ip = 127.0.0.2", "management_ssl_host", ("127.0.0.2",)),
-        ("management.ssl.certfile = /c.pem", "management_ssl_certfile", Path("/c.pem")),
-        ("management.ssl.keyfile = /k.pem", "management_ssl_keyfile", Path("/k.pem")),
-        ("management.ssl.cacertfile = /ca.pem", "management_ssl_cacertfile", Path("/ca.pem")),
-        ("management.ssl.password = sesame", "management_ssl_password", "sesame"),
-        ("management.ssl.verify = verify_peer", "management_ssl_verify", "verify_peer"),
-        ("management.ssl.fail_if_no_peer_cert = true", "management_ssl_fail_if_no_peer_cert", True),
-        ("management.ssl.depth = 2", "management_ssl_depth", 2),
-        ("management.ssl.honor_cipher_order = true", "management_ssl_honor_cipher_order", True),
-        (
-            "management.ssl.versions.1 = tlsv1.2\nmanagement.ssl.versions.2 = tlsv1.1",
-            "management_ssl_versions",
-            ("tlsv1.2", "tlsv1.1"),
-        ),
-        ("management.ssl.ciphers.1 = A\nmanagement.ssl.ciphers.2 = B", "management_ssl_ciphers", ("A", "B")),
-    ],
-)
-def test_a_key_sets_its_setting_and_https_alone_is_served(text: str, name: str, value: object):
-    assert read(text) == {name: value, **HTTPS}
-    settings_of(read(text))
 
 
 def test_with_both_both_are_served():
