@@ -12,8 +12,10 @@ from amqpd.auth.users import User, Users
 from amqpd.broker.broker import Broker
 from amqpd.clock import Clock
 from amqpd.config.kinds import NOTHING
+from amqpd.config.mistakes import InvalidConfiguration
 from amqpd.config.settings import Settings
 from amqpd.durability import CannotStart, DataDirectory
+from amqpd.errors import ResourceError
 from amqpd.events import Events
 from amqpd.store.files import DiskFiles
 from amqpd.store.storage import Storage
@@ -86,23 +88,48 @@ def broker_of(
     return broker
 
 
-def load(settings: Settings, broker: Broker, users: Users) -> None:
-    """Import the definitions that the settings name. Raises StartError."""
-    if settings.load_definitions == NOTHING:
-        return
-    # Imported when wanted, as the API is below: every start would wait for them.
-    from amqpd.management.definitions import InvalidDefinitions, load_definitions
+class DefinitionFiles:
+    """Definitions in files that the settings name: imported at the start, and again when they are others."""
 
-    path = Path(settings.load_definitions)
-    try:
-        load_definitions(broker, users, path)
-    except InvalidDefinitions as invalid:
-        raise StartError(f"cannot load definitions from {path}: {invalid.text}") from None
-    except OSError as error:
-        raise StartError(f"cannot load definitions from {path}: {error.strerror or error}") from None
+    def __init__(self, broker: Broker, users: Users) -> None:
+        self._broker = broker
+        self._users = users
+        self._imported = ""
+
+    def load(self, settings: Settings) -> None:
+        """Import what they say. Raises StartError, and then nothing has changed."""
+        if settings.load_definitions == NOTHING:
+            return
+        # Imported when wanted, as the API is: every start would wait for them.
+        from amqpd.management.definitions import InvalidDefinitions, digest_of, load_definitions
+
+        path = Path(settings.load_definitions)
+        try:
+            digest = digest_of(path)
+            if digest != self._imported:
+                load_definitions(self._broker, self._users, path)
+        except InvalidDefinitions as invalid:
+            raise StartError(f"cannot load definitions from {path}: {invalid.text}") from None
+        except ResourceError as error:
+            raise StartError(f"cannot load definitions from {path}: {error.explanation}") from None
+        except OSError as error:
+            raise StartError(f"cannot load definitions from {path}: {error.strerror or error}") from None
+        self._imported = digest
+
+    def reload(self, settings: Settings) -> None:
+        """The same while the broker runs, unless they say what they said before. Raises InvalidConfiguration."""
+        try:
+            self.load(settings)
+        except StartError as error:
+            raise InvalidConfiguration([str(error)]) from None
+
+    def load_again(self, settings: Settings) -> None:
+        """Import them also if they say what they said before. Raises StartError."""
+        self._imported = ""
+        self.load(settings)
 
 
-def begin_again(settings: Settings, broker: Broker, users: Users) -> None:
+def begin_again(settings: Settings, broker: Broker, users: Users, definitions: DefinitionFiles) -> None:
     """Forget everything, and begin as with a new data directory. Raises StartError for bad definitions."""
     for vhost in list(broker.vhosts):
         users.forget_vhost(vhost)
@@ -112,7 +139,7 @@ def begin_again(settings: Settings, broker: Broker, users: Users) -> None:
     for parameter in list(broker.global_parameters):
         broker.delete_global_parameter(parameter)
     if settings.load_definitions != NOTHING:
-        load(settings, broker, users)
+        definitions.load_again(settings)
         return
     broker.add_vhost(settings.default_vhost)
     first = first_users(settings)

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from amqpd.app.beginning import StartError, begin_again
+from amqpd.app.beginning import DefinitionFiles, StartError, begin_again
 from amqpd.app.values import amqp_tls_options_of, https_options_of, machine_of, memory_bytes_of
 from amqpd.config.kinds import Watermark
 from amqpd.config.mistakes import InvalidSetting
@@ -59,11 +59,13 @@ class RunningNode:
         settings: Settings,
         server: Server,
         resources: Resources,
+        definitions: DefinitionFiles,
         program: Program,
     ) -> None:
         self.settings = settings
         self.server = server
         self.resources = resources
+        self.definitions = definitions
         self.is_running = True
         self.is_drained = False
         self.process_id = os.getpid()
@@ -146,7 +148,7 @@ class RunningNode:
             parameters.cluster_name = self.settings.cluster_name
             parameters.server_properties[CLUSTER_NAME] = Field("S", self.settings.cluster_name)
             try:
-                begin_again(self.settings, self.server.broker, self.server.users)
+                begin_again(self.settings, self.server.broker, self.server.users, self.definitions)
             except StartError as error:
                 raise CannotDo(str(error)) from None
             self._tell("node reset")

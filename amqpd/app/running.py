@@ -21,6 +21,7 @@ from amqpd.app.services import managing, measuring, serving
 from amqpd.app.supervisor import Supervisor
 from amqpd.build import build
 from amqpd.config.configuration import Configuration, Reread
+from amqpd.config.kinds import NOTHING
 from amqpd.config.reload import Reloaded, Reloading
 from amqpd.config.settings import Settings
 from amqpd.logs.log import change_level, rotate
@@ -71,11 +72,7 @@ async def _run(configuration: Configuration, reread: Reread, log: FieldLogger, u
     supervisor = Supervisor(settings.ready_fd, os.environ)
     tell_of(configuration, log)
     # Without a file there is nothing to read again, and SIGHUP ends the process, as when a terminal is closed.
-    has_files = bool(configuration.files) or has_log_files(settings)
-    has_files = has_files or any(
-        (settings.ssl.certfile, settings.management_ssl.certfile, settings.prometheus_ssl.certfile)
-    )
-    reload_signals = [signal.SIGHUP] if sys.platform != "win32" and has_files else []
+    reload_signals = [signal.SIGHUP] if sys.platform != "win32" and has_files(configuration) else []
     with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, *reload_signals) as signals:
         program = Program(
             stop=lambda: signal.raise_signal(signal.SIGTERM),
@@ -103,10 +100,7 @@ async def _run(configuration: Configuration, reread: Reread, log: FieldLogger, u
                 },
             )
             node.resources.start()
-            reloaded: list[Reloaded] = [
-                reload_log,
-                node.reload_certificates,
-            ]
+            reloaded: list[Reloaded] = [node.definitions.reload, reload_log, node.reload_certificates]
             reloading = Reloading(settings, reread, log, reloaded)
             async with anyio.create_task_group() as starting:
                 starting.start_soon(complete_start, node, plugins_of(settings), supervisor, log)
@@ -123,6 +117,18 @@ async def _run(configuration: Configuration, reread: Reread, log: FieldLogger, u
             await node.server.stop()
     impatient.cancel()
     log.info("stopped")
+
+
+def has_files(configuration: Configuration) -> bool:
+    """Whether there is anything that somebody may change while the broker runs."""
+    settings = configuration.settings
+    tls = (settings.ssl, settings.management_ssl, settings.prometheus_ssl)
+    return (
+        bool(configuration.files)
+        or has_log_files(settings)
+        or settings.load_definitions != NOTHING
+        or any(each.certfile for each in tls)
+    )
 
 
 async def complete_start(

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import anyio
 
-from amqpd.app.beginning import StartError, broker_of, data_directory, load
+from amqpd.app.beginning import DefinitionFiles, StartError, broker_of, data_directory
 from amqpd.app.node import Program, RunningNode
 from amqpd.app.values import (
     MANAGEMENT_SSL,
@@ -64,6 +64,7 @@ async def serving(
         broker.set_limits(limits_of(settings))
         journal = broker.storage.journal
         flusher = FlusherThread(journal) if journal is not None else None
+        definitions = DefinitionFiles(broker, users)
         server = Server(
             broker,
             users,
@@ -73,14 +74,15 @@ async def serving(
             shutdown_timeout_s=float(settings.shutdown_timeout_s),
         )
         try:
-            load(settings, broker, users)
+            definitions.load(settings)
             if CLUSTER_NAME in broker.global_parameters:
                 # It has got another name than the settings say.
                 from amqpd.management.site import tell_cluster_name
 
                 tell_cluster_name(broker, server.parameters)
             await listen(server, settings)
-            yield RunningNode(settings, server, resources_of(settings, broker), program or Program())
+            resources = resources_of(settings, broker)
+            yield RunningNode(settings, server, resources, definitions, program or Program())
         finally:
             with anyio.CancelScope(shield=True):
                 await server.stop()

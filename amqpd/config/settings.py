@@ -432,6 +432,7 @@ class Settings:
         NOTHING,
         "File of definitions to import at every start, or a directory of such files; a new data directory then begins"
         " with them alone. none is no file.",
+        reloadable=True,
     )
 
     # The program

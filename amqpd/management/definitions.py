@@ -7,6 +7,7 @@ import_definitions(broker, users, body)          # all of it, or nothing: raises
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 
@@ -23,6 +24,7 @@ __all__ = [
     "Imported",
     "InvalidDefinitions",
     "as_text",
+    "digest_of",
     "export",
     "export_vhost",
     "import_definitions",
@@ -262,15 +264,26 @@ def load_definitions(broker: Broker, users: Users, path: Path) -> Imported:
 
     Raises InvalidDefinitions that says in which file, ResourceError (506), OSError.
     """
-    files = sorted(path.glob("*.json")) if path.is_dir() else [path]
     sources: list[Source] = []
-    for file in files:
+    for file in _files_of(path):
         name = file.name if path.is_dir() else ""
         try:
             sources.append(Source(name, parse(file.read_bytes())))
         except InvalidDefinitions as invalid:
             raise invalid.within(name) from None
     return _import(broker, users, sources, None, "")
+
+
+def digest_of(path: Path) -> str:
+    """What tells these files from others, or from themselves when they are changed. Raises OSError."""
+    digest = hashlib.sha256()
+    for file in _files_of(path):
+        digest.update(hashlib.sha256(file.read_bytes()).digest())
+    return f"{path} {digest.hexdigest()}"
+
+
+def _files_of(path: Path) -> list[Path]:
+    return sorted(path.glob("*.json")) if path.is_dir() else [path]
 
 
 def _import(

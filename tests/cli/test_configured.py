@@ -1,5 +1,6 @@
 """The program with a configuration file, as users run it."""
 
+import json
 import os
 import re
 import signal
@@ -171,6 +172,53 @@ def test_sighup_reads_the_file_again(start: Start, file: Path):
     log_in(port, "guest", "guest", "/").close()
     program.stop()
     assert "stopped" in program.lines.read()
+
+
+def vhosts(*names: str) -> str:
+    users = [{"name": "guest", "password": "guest", "tags": []}]
+    permissions = [
+        {"user": "guest", "vhost": name, "configure": ".*", "write": ".*", "read": ".*"} for name in names
+    ]
+    found = [{"name": name} for name in names]
+    return json.dumps({"users": users, "vhosts": found, "permissions": permissions})
+
+
+def test_sighup_imports_definitions_that_have_changed(start: Start, file: Path, tmp_path: Path):
+    definitions = tmp_path / "definitions.json"
+    definitions.write_text(vhosts("first"))
+    file.write_text(f"listeners.tcp.1 = 127.0.0.1:0\nload_definitions = {definitions}\n")
+    program = start(file, "--in-memory")
+    [port] = program.ports()
+    log_in(port, "guest", "guest", "first").close()
+
+    definitions.write_text(vhosts("first", "second"))
+    program.process.send_signal(signal.SIGHUP)
+    program.line_with("definitions imported")
+    log_in(port, "guest", "guest", "second").close()
+
+    definitions.write_text(vhosts("third")[:-1])
+    program.process.send_signal(signal.SIGHUP)
+    assert f"cannot load definitions from {definitions}" in program.line_with("not reloaded")
+    log_in(port, "guest", "guest", "second").close()
+
+    definitions.write_text(vhosts("first", "second"))
+    program.process.send_signal(signal.SIGHUP)
+    program.line_with("configuration reloaded")
+    program.stop()
+    assert "definitions imported" not in program.lines.read()
+
+
+def test_sighup_imports_definitions_of_another_file(start: Start, file: Path, tmp_path: Path):
+    text = "listeners.tcp.1 = 127.0.0.1:0\n"
+    file.write_text(text)
+    program = start(file, "--in-memory")
+    [port] = program.ports()
+    (tmp_path / "definitions.json").write_text(vhosts("new"))
+    file.write_text(f"{text}load_definitions = {tmp_path / 'definitions.json'}\n")
+    program.process.send_signal(signal.SIGHUP)
+    assert 'changed="load_definitions"' in program.line_with("configuration reloaded")
+    log_in(port, "guest", "guest", "new").close()
+    program.stop()
 
 
 def test_a_bad_file_starts_nothing(start: Start, file: Path):
