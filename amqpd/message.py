@@ -7,6 +7,7 @@ from typing import Final, final
 from librt.strings import BytesWriter, read_i32_be
 from mypy_extensions import i64
 
+from amqpd.wire.fields import bytes_of
 from amqpd.wire.frames import (
     FRAME_BODY,
     FRAME_END,
@@ -30,6 +31,8 @@ PERSISTENT: Final = 1
 
 EXPIRES: Final = 2
 """The flag of a message with a time to live of its own (the property expiration)."""
+
+SHORTSTR_MAX_BYTES: Final = 255
 
 GATHERED_MAX_BYTES: Final = 65536
 """Small parts of a body are copied together up to this size, so that none costs more than it weighs."""
@@ -166,6 +169,13 @@ class Message:
     def routing_key(self) -> str:
         """The routing key it was published with."""
         return self.address[2 + self.address[0] :].decode(errors="surrogateescape")
+
+
+def address_of(exchange: str, routing_key: str) -> bytes:
+    """Exchange and routing key as basic.publish has them; of a key that is longer than any can be, its beginning."""
+    name = bytes_of(exchange)
+    key = bytes_of(routing_key)[:SHORTSTR_MAX_BYTES]
+    return bytes([len(name)]) + name + bytes([len(key)]) + key
 
 
 def renumbered(frames: bytes, channel_id: i64) -> bytes:

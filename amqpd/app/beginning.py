@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -94,20 +95,22 @@ class DefinitionFiles:
     def __init__(self, broker: Broker, users: Users) -> None:
         self._broker = broker
         self._users = users
-        self._imported = ""
+        self._imported = b""
 
     def load(self, settings: Settings) -> None:
         """Import what they say. Raises StartError, and then nothing has changed."""
         if settings.load_definitions == NOTHING:
             return
         # Imported when wanted, as the API is: every start would wait for them.
-        from amqpd.management.definitions import InvalidDefinitions, digest_of, load_definitions
+        from amqpd.management.definitions import InvalidDefinitions, load_definitions, read_files
 
         path = Path(settings.load_definitions)
         try:
-            digest = digest_of(path)
+            files = read_files(path)
+            # Two files with the same definitions are not the same: who names another one wants that imported.
+            digest = hashlib.sha256(repr((path, files)).encode()).digest()
             if digest != self._imported:
-                load_definitions(self._broker, self._users, path)
+                load_definitions(self._broker, self._users, files)
         except InvalidDefinitions as invalid:
             raise StartError(f"cannot load definitions from {path}: {invalid.text}") from None
         except ResourceError as error:
@@ -125,7 +128,7 @@ class DefinitionFiles:
 
     def load_again(self, settings: Settings) -> None:
         """Import them also if they say what they said before. Raises StartError."""
-        self._imported = ""
+        self._imported = b""
         self.load(settings)
 
 

@@ -10,7 +10,7 @@ from typing import Final, final
 from librt.strings import read_i32_be
 from mypy_extensions import i64
 
-from amqpd.message import Message
+from amqpd.message import Message, address_of
 from amqpd.wire.fields import (
     INTEGER_TYPES,
     Field,
@@ -45,7 +45,6 @@ _FLAGS: Final = 12  # where a content header's property flags are
 _PROPERTY_LIST: Final = 14  # and where its properties start
 _ALL_FLAGS: Final = 0xFFFC
 _COUNT_BITS: Final = 64
-_SHORTSTR_MAX: Final = 255
 
 
 @final
@@ -162,11 +161,9 @@ def has_cycled(message: Message, queue: str, reason: str) -> bool:
 
 def _published(message: Message, exchange: str, routing_key: str | None, header: bytes) -> Message:
     """The same body, published to another exchange with another content header; its own key if there is no other."""
-    name = bytes_of(exchange)
     # As an argument of a queue a routing key may be longer than any message's: such a one matches no binding.
-    key = bytes_of(message.routing_key() if routing_key is None else routing_key)[:_SHORTSTR_MAX]
-    address = bytes([len(name)]) + name + bytes([len(key)]) + key
-    return message.republished(address, header)
+    key = message.routing_key() if routing_key is None else routing_key
+    return message.republished(address_of(exchange, key), header)
 
 
 def _headers_start(header: bytes, flags: i64) -> i64:

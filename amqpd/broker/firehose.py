@@ -13,13 +13,11 @@ from amqpd.broker.queues.queue import Queue
 from amqpd.broker.router import Router
 from amqpd.clock import Timers
 from amqpd.errors import ResourceError
-from amqpd.message import Message
-from amqpd.wire.fields import Field, Table, bytes_of
+from amqpd.message import Message, address_of
+from amqpd.wire.fields import Field, Table
 from amqpd.wire.properties import MalformedProperties, Properties, decode_properties, encode_properties
 
 TRACE_EXCHANGE: Final = "amq.rabbitmq.trace"
-
-SHORTSTR_MAX_BYTES: Final = 255
 
 
 @final
@@ -87,7 +85,7 @@ class Firehose:
             header = encode_properties(Properties(headers=headers), size)
         if not self._waiting:
             self._timers.after(0.0, self._publish)
-        self._waiting.append(message.transient_copy(_address(routing_key), header))
+        self._waiting.append(message.transient_copy(address_of(TRACE_EXCHANGE, routing_key), header))
 
     def _publish(self) -> None:
         waiting = self._waiting
@@ -106,12 +104,6 @@ class Firehose:
 
 def _names(names: list[str]) -> Field:
     return Field("A", [Field("S", name) for name in names])
-
-
-def _address(routing_key: str) -> bytes:
-    exchange = bytes_of(TRACE_EXCHANGE)
-    key = bytes_of(routing_key)[:SHORTSTR_MAX_BYTES]
-    return b"".join([bytes([len(exchange)]), exchange, bytes([len(key)]), key])
 
 
 def _properties(header: bytes) -> Table:

@@ -9,14 +9,7 @@ from amqpd.broker.exchange import Exchange
 from amqpd.broker.queues.mover import Mover
 from amqpd.broker.queues.queue import Queue
 from amqpd.broker.vhost import VirtualHost
-from amqpd.message import Message
-from amqpd.wire.fields import bytes_of
-
-
-def address_of(exchange: str, routing_key: str) -> bytes:
-    """Exchange and routing key as basic.publish has them."""
-    names = [bytes_of(exchange), bytes_of(routing_key)]
-    return b"".join([bytes([len(name)]) + name for name in names])
+from amqpd.message import Message, address_of
 
 
 @final

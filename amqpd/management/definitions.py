@@ -7,8 +7,8 @@ import_definitions(broker, users, body)          # all of it, or nothing: raises
 
 from __future__ import annotations
 
-import hashlib
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
 from amqpd.auth.permissions import READ, WRITE, TopicPermission
@@ -24,11 +24,11 @@ __all__ = [
     "Imported",
     "InvalidDefinitions",
     "as_text",
-    "digest_of",
     "export",
     "export_vhost",
     "import_definitions",
     "load_definitions",
+    "read_files",
 ]
 
 Json = dict[str, object]
@@ -259,31 +259,22 @@ def import_definitions(
     return _import(broker, users, [Source("", parse(body))], vhost, acting_user)
 
 
-def load_definitions(broker: Broker, users: Users, path: Path) -> Imported:
-    """The same with a file, or with all files `*.json` of a directory as one.
+def read_files(path: Path) -> dict[str, bytes]:
+    """A file, under no name, or all files `*.json` of a directory by their names. Raises OSError."""
+    if not path.is_dir():
+        return {"": path.read_bytes()}
+    return {file.name: file.read_bytes() for file in sorted(path.glob("*.json"))}
 
-    Raises InvalidDefinitions that says in which file, ResourceError (506), OSError.
-    """
+
+def load_definitions(broker: Broker, users: Users, files: Mapping[str, bytes]) -> Imported:
+    """The same with the contents of files, as one. Raises InvalidDefinitions that says in which file, ResourceError (506)."""
     sources: list[Source] = []
-    for file in _files_of(path):
-        name = file.name if path.is_dir() else ""
+    for name, body in files.items():
         try:
-            sources.append(Source(name, parse(file.read_bytes())))
+            sources.append(Source(name, parse(body)))
         except InvalidDefinitions as invalid:
             raise invalid.within(name) from None
     return _import(broker, users, sources, None, "")
-
-
-def digest_of(path: Path) -> str:
-    """What tells these files from others, or from themselves when they are changed. Raises OSError."""
-    digest = hashlib.sha256()
-    for file in _files_of(path):
-        digest.update(hashlib.sha256(file.read_bytes()).digest())
-    return f"{path} {digest.hexdigest()}"
-
-
-def _files_of(path: Path) -> list[Path]:
-    return sorted(path.glob("*.json")) if path.is_dir() else [path]
 
 
 def _import(

@@ -9,7 +9,7 @@ from amqpd.broker.unacked import Delivery
 from amqpd.broker.vhost import VirtualHost
 from amqpd.clock import Timers
 from amqpd.events import Events
-from amqpd.message import Message
+from amqpd.message import Message, address_of
 from amqpd.store.storage import Storage
 from amqpd.testing.clock import FakeClock
 from amqpd.wire.frames import FRAME_BODY, FRAME_HEADER, frame
@@ -68,6 +68,4 @@ def message_of(
     frames = frame(FRAME_HEADER, 1, header)
     if body:
         frames += frame(FRAME_BODY, 1, body)
-    names = exchange.encode(), routing_key.encode()
-    address = b"".join(bytes([len(name)]) + name for name in names)
-    return Message(address, header, len(body), frames, 1, None)
+    return Message(address_of(exchange, routing_key), header, len(body), frames, 1, None)
