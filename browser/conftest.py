@@ -1,9 +1,12 @@
 """A broker, its API, and its page in a browser that must have nothing to complain about."""
 
-from collections.abc import Iterator
+import re
+from collections.abc import Generator, Iterator
+from contextlib import suppress
 
 import pytest
 from selenium import webdriver
+from selenium.common.exceptions import WebDriverException
 
 from browser.broker import Api, Broker
 from browser.page import Page, chromium
@@ -26,6 +29,19 @@ def driver() -> Iterator[webdriver.Chrome]:
     driver = chromium()
     yield driver
     driver.quit()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """A picture of what was shown when a test failed."""
+    report = yield
+    page = item.funcargs.get("page") if isinstance(item, pytest.Function) else None
+    if report.when == "call" and report.failed and isinstance(page, Page):
+        with suppress(WebDriverException):
+            page.picture(f"failed-{re.sub(r'[^A-Za-z0-9_-]+', '-', item.name)[:120]}")
+    return report
 
 
 @pytest.fixture

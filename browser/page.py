@@ -1,6 +1,8 @@
 """The page in a headless Chromium, as somebody uses it: what is read, pressed and typed."""
 
+import base64
 import json
+import os
 import shutil
 import time
 from collections.abc import Callable
@@ -13,12 +15,15 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.remote.webelement import WebElement
 
-WAIT_S = 15.0
+WAIT_S = 30.0
 SCREENSHOTS = Path(__file__).resolve().parent / "screenshots"
+HAS_PICTURES = bool(os.environ.get("SCREENSHOTS"))
+"""Whether pictures are taken of what the tests see, and not only of what fails."""
 WIDE, NARROW = (1280, 900), (400, 860)
 
 # Runs before anything of the page, in every document.
 WATCH = """
+performance.setResourceTimingBufferSize(100000);
 window.violations = [];
 window.failures = [];
 addEventListener("securitypolicyviolation", (event) => violations.push(`${event.violatedDirective} ${event.blockedURI}`));
@@ -59,6 +64,7 @@ class Page:
         self.address = address
         self.resize(*WIDE)
         self.colours("light")
+        self.disconnect(False)
         driver.get(address + "icon.svg")
         driver.execute_script("localStorage.clear(); sessionStorage.clear()")
         driver.get_log("browser")
@@ -70,6 +76,10 @@ class Page:
         size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False}
         self.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
 
+    def disconnect(self, is_offline: bool = True) -> None:
+        """Let nothing that is asked for reach the broker, or let it again."""
+        self.driver.set_network_conditions(offline=is_offline, latency=0, throughput=-1)
+
     def colours(self, scheme: str) -> None:
         """What the system prefers: light or dark."""
         features = [
@@ -78,15 +88,21 @@ class Page:
         ]
         self.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
 
-    def screenshot(self, name: str, is_whole: bool = False, width: int = WIDE[0]) -> Path:
-        """A picture of what is shown, or of the whole page."""
-        SCREENSHOTS.mkdir(exist_ok=True)
+    def screenshot(self, name: str, is_whole: bool = False, width: int = WIDE[0]) -> None:
+        """A picture of what is shown, or of the whole page, if pictures are wanted."""
+        if not HAS_PICTURES:
+            return
         if is_whole:
             self.resize(width, int(self.run("return document.documentElement.scrollHeight")))
-        path = SCREENSHOTS / f"{name}.png"
-        self.driver.save_screenshot(str(path))
+        self.picture(name)
         if is_whole:
             self.resize(width, WIDE[1])
+
+    def picture(self, name: str) -> Path:
+        """A picture of what is shown."""
+        SCREENSHOTS.mkdir(exist_ok=True)
+        path = SCREENSHOTS / f"{name}.png"
+        self.driver.save_screenshot(str(path))
         return path
 
     # Where
@@ -101,12 +117,17 @@ class Page:
         for name, value in preferences.items():
             self.run("localStorage.setItem('amqpd.' + arguments[0], arguments[1])", name, json.dumps(value))
 
-    def log_in(self, where: str = "", user: str = "guest", password: str = "guest") -> None:
-        """Open the page and log in."""
-        self.open(where)
+    def type_in(self, user: str, password: str) -> None:
+        """Log in with the form."""
         self.fill("Username", user)
         self.fill("Password", password)
         self.press("Log in")
+
+    def log_in(self, where: str = "", user: str = "guest", password: str = "guest") -> None:
+        """Open the page as somebody who has logged in in this tab; see test_login.py for the form."""
+        credentials = base64.b64encode(f"{user}:{password}".encode()).decode()
+        self.run("sessionStorage.setItem('amqpd.credentials', arguments[0])", credentials)
+        self.open(where)
         self.until(lambda: self.find("main#main h1"), "logged in")
 
     def go(self, where: str) -> None:
@@ -135,6 +156,14 @@ class Page:
                 raise AssertionError(f"waited {WAIT_S:g} s for {what}; the page shows:\n{shown}")
             time.sleep(0.03)
 
+    def refreshed(self, times: int = 2) -> None:
+        """Wait until the page has asked again so many times, and has had time to show what it was told."""
+        count = "return performance.getEntriesByType('resource').length"
+        for _ in range(times):
+            before = self.run(count)
+            self.until(lambda before=before: self.run(count) > before, "another request")
+        self.driver.execute_async_script("requestAnimationFrame(() => setTimeout(arguments[0], 50))")
+
     def run(self, script: str, *arguments: object) -> Any:
         """What a script in the page returns."""
         return self.driver.execute_script(script, *arguments)
@@ -153,6 +182,11 @@ class Page:
     def text(self, selector: str = "main") -> str:
         """What an element says; nothing if it is not there."""
         return str(self.run("return document.querySelector(arguments[0])?.innerText ?? ''", selector))
+
+    def texts(self, selector: str) -> list[str]:
+        """What each of the elements says that are seen."""
+        script = "return [...document.querySelectorAll(arguments[0])].filter((each) => each.checkVisibility()).map((each) => each.innerText)"
+        return [str(each) for each in self.run(script, selector)]
 
     def see(self, text: str, selector: str = "body") -> None:
         """Wait until this text is shown."""
@@ -217,11 +251,10 @@ class Page:
 
     def choose(self, label: str, option: str, within: str = "body") -> None:
         """Choose what an option says."""
-        for each in self.field(label, within).find_elements(By.TAG_NAME, "option"):
-            if each.text == option:
-                each.click()
-                return
-        raise AssertionError(f"{label!r} has no option {option!r}")
+        script = "return [...arguments[0].options].find((each) => each.text === arguments[1])"
+        found = self.run(script, self.field(label, within), option)
+        assert isinstance(found, WebElement), f"{label!r} has no option {option!r}"
+        found.click()
 
     def button(self, label: str, within: str = "body") -> WebElement:
         """The visible button, link or summary of this name."""

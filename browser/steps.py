@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from typing import cast
 
 from selenium.webdriver.remote.webelement import WebElement
 
@@ -31,9 +32,8 @@ def show(page: Page, where: str, loaded: str = LOADED) -> None:
 
 def visible(page: Page, selector: str) -> WebElement:
     """The first such element that is seen, as soon as there is one."""
-    return page.until(
-        lambda: next((each for each in page.all(selector) if each.is_displayed()), None), selector
-    )
+    script = "return [...document.querySelectorAll(arguments[0])].find((each) => each.checkVisibility())"
+    return page.until(lambda: cast(WebElement | None, page.run(script, selector)), selector)
 
 
 def miss(page: Page, text: str, selector: str = "main") -> None:
@@ -79,7 +79,7 @@ def leave(page: Page) -> None:
 
 def picture(page: Page, name: str) -> None:
     """Take a picture as the documents have it, and with PICTURES set, for them."""
-    taken = page.screenshot(name)
+    taken = page.picture(name)
     assert taken.stat().st_size < LARGEST_BYTES
     if IS_FOR_DOCUMENTS:
         PICTURES.mkdir(exist_ok=True)

@@ -8,6 +8,7 @@ import pytest
 
 from browser.broker import Api, Broker
 from browser.page import NARROW, Page
+from browser.steps import LOADED, visible
 from browser.traffic import Traffic
 
 WHERE = {
@@ -28,6 +29,7 @@ WHERE = {
     "vhosts": "#/vhosts",
     "vhost": "#/vhosts/%2F",
     "policies": "#/policies",
+    "policy": "#/policies/%2F/audits",
     "limits": "#/limits",
     "definitions": "#/definitions",
     "feature-flags": "#/feature-flags",
@@ -77,12 +79,23 @@ for (const each of document.querySelectorAll("[tabindex]")) if (each.tabIndex > 
 return faults;
 """
 
+TOO_WIDE = """
+const wide = document.documentElement.clientWidth;
+const scrolls = (each) => each !== null && (["auto", "scroll", "hidden"].includes(getComputedStyle(each).overflowX) || scrolls(each.parentElement));
+if (document.documentElement.scrollWidth <= wide) return [];
+return [...document.querySelectorAll("body *")].filter((each) => each.checkVisibility() &&
+  each.getBoundingClientRect().right > wide + 1 && !scrolls(each.parentElement)).map((each) => each.cloneNode(false).outerHTML.slice(0, 200));
+"""
+
 
 @pytest.fixture(scope="module", autouse=True)
-def traffic(broker: Broker) -> Iterator[Traffic]:
+def traffic(broker: Broker, api: Api) -> Iterator[Traffic]:
+    definition = {"message-ttl": 86400000, "overflow": "reject-publish"}
+    api.put("policies", "/", "audits", body={"pattern": "audit$", "definition": definition})
     traffic = Traffic(broker)
     yield traffic
     traffic.stop()
+    api.delete("policies", "/", "audits")
 
 
 def shown(page: Page, api: Api, name: str) -> None:
@@ -91,20 +104,22 @@ def shown(page: Page, api: Api, name: str) -> None:
     connection = (
         api.get("consumers")[0]["channel_details"]["connection_name"].replace(" ", "%20").replace(">", "%3E")
     )
-    page.prefer(interval=600)
     page.log_in(WHERE[name].format(connection=connection, node=api.get("nodes")[0]["name"]))
-    page.until(lambda: page.find("main .page") and page.text("main .page").strip(), "the page")
-    before = page.run("return performance.now()")
-    page.until(lambda: page.run("return performance.now()") > before + 400, "its contents")
+    visible(page, LOADED)
     assert page.text("main .problem") == ""
 
 
 @pytest.mark.parametrize("name", WHERE)
-def test_everything_has_a_name_and_headings_are_in_order(page: Page, api: Api, name: str) -> None:
+def test_everything_has_a_name_and_nothing_is_wider_than_a_narrow_screen(
+    page: Page, api: Api, name: str
+) -> None:
     shown(page, api, name)
     page.run(OPEN_ALL)
     assert page.run(FAULTS) == []
     page.screenshot(f"all-{name}", is_whole=True)
+    page.resize(*NARROW)
+    assert page.run(TOO_WIDE) == []
+    page.screenshot(f"narrow-{name}", is_whole=True, width=NARROW[0])
 
 
 def test_so_has_the_login(page: Page) -> None:
@@ -114,22 +129,38 @@ def test_so_has_the_login(page: Page) -> None:
     page.screenshot("login")
 
 
-@pytest.mark.parametrize("name", WHERE)
-def test_nothing_is_wider_than_a_narrow_screen(page: Page, api: Api, name: str) -> None:
+def test_names_as_long_as_they_may_be_fit_on_a_narrow_screen(page: Page, api: Api) -> None:
+    name = "n" * 255
+    api.put("queues", "/", name, body={"arguments": {"x-dead-letter-exchange": name}})
+    api.publish(name, name, headers={name: name})
+    api.put("exchanges", "/", name, body={"type": "topic"})
+    body = {"routing_key": name, "arguments": {name: name}}
+    api.call("POST", "bindings", "/", "e", name, "q", name, body=body)
+    api.put("users", name, body={"password": "x", "tags": f"management,{name}"})
+    api.put("vhosts", name, body={"description": name, "tags": name})
+    api.put("policies", "/", name, body={"pattern": name, "definition": {"dead-letter-routing-key": name}})
+    api.put("vhost-limits", name, "max-queues", body={"value": 2**40})
     page.resize(*NARROW)
-    shown(page, api, name)
-    page.run(OPEN_ALL)
-    too_wide = page.run(
-        """
-        const wide = document.documentElement.clientWidth;
-        const scrolls = (each) => each !== null && (["auto", "scroll", "hidden"].includes(getComputedStyle(each).overflowX) || scrolls(each.parentElement));
-        if (document.documentElement.scrollWidth <= wide) return [];
-        return [...document.querySelectorAll("body *")].filter((each) => each.checkVisibility() &&
-          each.getBoundingClientRect().right > wide + 1 && !scrolls(each.parentElement)).map((each) => each.cloneNode(false).outerHTML.slice(0, 200));
-        """
-    )
-    assert too_wide == []
-    page.screenshot(f"narrow-{name}", is_whole=True, width=NARROW[0])
+    page.log_in()
+    for where in (
+        "#/queues", f"#/queues/%2F/{name}", f"#/queues/%2F/{name}/messages", "#/exchanges", f"#/exchanges/%2F/{name}",
+        "#/users", f"#/users/{name}", "#/vhosts", f"#/vhosts/{name}", "#/policies", f"#/policies/%2F/{name}", "#/limits",
+        "#/bindings",
+    ):  # fmt: skip
+        page.go(where)
+        page.see(name, "main")
+        page.run(OPEN_ALL)
+        assert page.run(TOO_WIDE) == [], where
+        page.screenshot(f"long-{re.sub(r'%2F|n{9,}|[^a-z]', '', where)}", is_whole=True, width=NARROW[0])
+    page.log_in("#/", name, "x")
+    page.see(name, ".who")
+    assert page.run(TOO_WIDE) == [], "whoever is called so"
+    page.resize(900, 600)
+    assert page.run(TOO_WIDE) == [], "whoever is called so, with more room"
+    page.press("Log out")
+    page.see("Log in", ".login h1")
+    for path in (("queues", "/"), ("exchanges", "/"), ("users",), ("vhosts",), ("policies", "/")):
+        api.delete(*path, name)
 
 
 @pytest.mark.parametrize("name", ["overview", "queues", "queue", "exchange"])
@@ -152,6 +183,21 @@ def test_the_colours_are_chosen_and_remembered(page: Page) -> None:
     assert page.run(ground) == dark
     page.choose("Colours", "System colours")
     assert page.run(ground) == light
+
+
+def test_the_navigation_is_never_below_the_top(page: Page, api: Api) -> None:
+    page.resize(900, 600)
+    shown(page, api, "overview")
+    page.run("scrollTo(0, 500)")
+    page.until(
+        lambda: page.run(
+            """
+            const top = (selector) => document.querySelector(selector).getBoundingClientRect();
+            return scrollY > 0 && top("#places").top >= top("header.top").bottom;
+            """
+        ),
+        "all of the navigation",
+    )
 
 
 def test_the_menu_of_a_narrow_page_opens_and_closes(page: Page) -> None:

@@ -13,8 +13,8 @@ from selenium import webdriver
 from selenium.webdriver.common.keys import Keys
 
 from browser.broker import Api, Broker
-from browser.page import NARROW, Page
-from browser.steps import confirm, fits, form, leave, miss, problem, show, visible
+from browser.page import Page
+from browser.steps import confirm, form, leave, miss, problem, show, visible
 
 HOSTILE = "<img src=x onerror=window.harmed=true>"
 MINE = "admin-"
@@ -401,6 +401,31 @@ def test_a_policy_is_set_with_values_of_the_right_types(page: Page, api: Api) ->
     }
     page.until(lambda: page.table("Policies"), "a row")
     assert page.table("Policies")[0]["Name"] == "admin-policy"
+
+
+def test_policies_and_operator_policies_are_filtered_and_sorted_each_for_themselves(
+    page: Page, api: Api
+) -> None:
+    for number in range(3):
+        for kind in ("policies", "operator-policies"):
+            body = {"pattern": "^admin-", "definition": {"max-length": 5}, "priority": -number}
+            api.put(kind, "/", f"admin-{number}", body=body)
+    show(page, "#/policies")
+    page.fill("Filter policies by name", "1")
+    page.until(lambda: [row["Name"] for row in page.table("Policies")] == ["admin-1"], "one of them")
+    page.press("Priority", "#part-operator-policies thead")
+    expected = ["admin-0", "admin-1", "admin-2"]
+    page.until(
+        lambda: [row["Name"] for row in page.table("Operator policies")] == expected, "the highest first"
+    )
+    page.press("Priority", "#part-operator-policies thead")
+    expected.reverse()
+    page.until(
+        lambda: [row["Name"] for row in page.table("Operator policies")] == expected, "the lowest first"
+    )
+    page.driver.refresh()
+    page.until(lambda: [row["Name"] for row in page.table("Policies")] == ["admin-1"], "one of them again")
+    page.until(lambda: [row["Name"] for row in page.table("Operator policies")] == expected, "the same order")
 
 
 def test_a_key_that_nobody_offers_gets_the_type_that_is_chosen(page: Page, api: Api) -> None:
@@ -804,6 +829,7 @@ def test_hostile_names_are_nothing_but_names(page: Page, api: Api) -> None:
         "policies", HOSTILE, HOSTILE, body={"pattern": "<b>", "definition": {"alternate-exchange": HOSTILE}}
     )
     quoted = "%3Cimg%20src%3Dx%20onerror%3Dwindow.harmed%3Dtrue%3E"
+    page.log_in()
     for where, loaded in (
         ("#/users", 'a[href*="harmed"]'),
         (f"#/users/{quoted}", ".page[data-loaded]"),
@@ -814,50 +840,12 @@ def test_hostile_names_are_nothing_but_names(page: Page, api: Api) -> None:
         ("#/limits", ".page[data-loaded]"),
         ("#/definitions", ".page[data-loaded]"),
     ):
-        show(page, where, loaded)
+        page.go(where)
+        visible(page, loaded)
         assert page.run("return window.harmed") is None
         assert page.find("main img") is None
         assert HOSTILE in page.run("return document.querySelector('main').textContent"), where
-    show(page, f"#/vhosts/{quoted}")
+    page.go(f"#/vhosts/{quoted}")
     page.press("Delete this virtual host")
     assert HOSTILE in confirm(page, "Delete virtual host")
     assert page.run("return window.harmed") is None
-
-
-PLACES = {
-    "users": "#/users",
-    "user": "#/users/admin-ann",
-    "vhosts": "#/vhosts",
-    "vhost": "#/vhosts/%2F",
-    "policies": "#/policies",
-    "policy": "#/policies/%2F/admin-policy",
-    "limits": "#/limits",
-    "definitions": "#/definitions",
-    "feature-flags": "#/feature-flags",
-    "cluster-name": "#/cluster-name",
-}
-
-
-@pytest.mark.parametrize("theme", ["light", "dark"])
-def test_the_pages_can_be_looked_at(page: Page, api: Api, theme: str) -> None:
-    api.add_user("admin-ann", "monitoring,policymaker")
-    api.put("user-limits", "admin-ann", "max-channels", body={"value": 20})
-    api.put("queues", "/", "admin-orders")
-    body = {
-        "pattern": "^admin-",
-        "definition": {"message-ttl": 60000, "dead-letter-exchange": "dead"},
-        "apply-to": "queues",
-        "priority": 3,
-    }
-    api.put("policies", "/", "admin-policy", body=body)
-    page.colours(theme)
-    for name, where in PLACES.items():
-        show(page, where, "main table" if name in ("users", "vhosts") else ".page[data-loaded]")
-        if name in ("users", "vhosts", "policies", "policy"):
-            page.run("document.querySelector('main details').open = true")
-        page.screenshot(f"admin-{name}-{theme}", is_whole=True)
-    page.resize(*NARROW)
-    for name, where in PLACES.items():
-        show(page, where, "main table" if name in ("users", "vhosts") else ".page[data-loaded]")
-        page.screenshot(f"admin-{name}-narrow-{theme}", is_whole=True, width=NARROW[0])
-        assert fits(page), name

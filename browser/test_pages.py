@@ -136,7 +136,7 @@ def test_a_connection_is_shown_and_closed_with_a_reason(page: Page, api: Api, br
     page.press("Force close", "dialog")
     page.see("Connections", "main h1")
     with pytest.raises(pika.exceptions.ConnectionClosedByBroker) as closed:
-        client.process_data_events(5)
+        client.process_data_events(30)
     assert "maintenance at noon" in closed.value.reply_text
 
 
@@ -252,6 +252,27 @@ def test_a_queue_is_added_with_arguments(page: Page, api: Api) -> None:
     api.delete("queues", "/", "added by hand")
 
 
+def test_no_digit_of_a_large_number_is_lost(page: Page, api: Api) -> None:
+    large = 2**53 + 1
+    page.log_in("#/queues")
+    page.press("Add queue", "main")
+    page.fill("Name", "large numbers", "form")
+    page.press("Max length", "form")
+    page.fill("Arguments: value", str(large), "form")
+    page.press("Add queue", "form")
+    page.until(lambda: "large numbers" in page.text(".listing"), "it in the list")
+    assert api.get("queues", "/", "large numbers")["arguments"] == {"x-max-length": large}
+    api.publish("large numbers", "m", headers={"id": large, "inside": [{"id": -large}]})
+    page.go("#/queues/%2F/large%20numbers")
+    page.until(lambda: str(large) in page.facts().get("Arguments", ""), "the argument")
+    page.press("Get messages", "main")
+    page.press("Get messages", 'form[aria-label="Get messages"]')
+    page.see(f"id\n{large}", "article.message")
+    page.see(f"-{large}", "article.message")
+    page.go("#/queues")
+    api.delete("queues", "/", "large numbers")
+
+
 def test_a_queue_shows_its_messages_policy_and_bindings(queue: str, page: Page, api: Api) -> None:
     api.put("policies", "/", "of the page", body={"pattern": "^page/", "definition": {"expires": 86400000}})
     page.log_in("#/queues/%2F/page%2Fof%20a%20queue")
@@ -263,6 +284,9 @@ def test_a_queue_shows_its_messages_policy_and_bindings(queue: str, page: Page, 
     assert "1000" in facts["Arguments"]
     assert page.table("Bindings of this queue")[0]["From"] == "(default)"
     page.screenshot("queue", is_whole=True)
+    page.press("of the page", ".facts")
+    page.see("Policy of the page", "main h1")
+    page.go("#/")
     api.delete("policies", "/", "of the page")
 
 
@@ -294,6 +318,17 @@ def test_a_queue_is_purged_and_deleted_after_questions(queue: str, page: Page, a
     assert not api.exists("queues", "/", queue)
 
 
+def test_a_question_goes_with_the_page_that_asked_it(queue: str, page: Page, api: Api) -> None:
+    page.log_in("#/queues")
+    page.go("#/queues/%2F/page%2Fof%20a%20queue")
+    page.press("Delete queue", "main")
+    page.until(lambda: page.find("dialog[open]"), "the question")
+    page.run("history.back()")
+    page.see("Queues", "main h1")
+    page.until(lambda: page.find("dialog") is None, "no question")
+    assert api.exists("queues", "/", queue)
+
+
 @pytest.mark.refused
 def test_a_queue_that_is_not_empty_is_not_deleted_if_that_is_asked_for(
     queue: str, page: Page, api: Api
@@ -311,8 +346,21 @@ def test_a_queue_that_is_not_empty_is_not_deleted_if_that_is_asked_for(
 def test_what_is_not_there_is_said_not_to_be(page: Page) -> None:
     page.log_in("#/queues/%2F/no%20such%20queue")
     page.see("Not found: it does not exist", "main .problem")
+    assert not page.run("return document.querySelector('main .page').checkVisibility()"), "forms for nothing"
     page.go("#/nothing/of/the/kind")
     page.see("There is no such page", "main h1")
+
+
+@pytest.mark.refused
+def test_what_comes_to_be_is_shown_then(page: Page, api: Api) -> None:
+    page.log_in("#/queues/%2F/yet%20to%20come")
+    page.see("Not found: it does not exist", "main .problem")
+    api.put("queues", "/", "yet to come")
+    page.until(lambda: page.text('[data-messages="Ready"]') == "0", "its messages")
+    assert page.text("main .problem") == ""
+    assert page.all("[data-chart='Queued messages'] path.line"), "its chart"
+    page.go("#/queues")
+    api.delete("queues", "/", "yet to come")
 
 
 @pytest.mark.parametrize("name", [".", ".."])
@@ -391,6 +439,16 @@ def test_charts_look_back_as_far_as_chosen(page: Page, traffic: Traffic, where: 
     assert any(f"lengths_incr={step_s}" in each for each in asked)
 
 
+def test_a_queue_is_not_asked_how_it_was_longer_ago_than_is_kept(page: Page, traffic: Traffic) -> None:
+    page.log_in()
+    page.choose("Charts show", "Last day")
+    page.go("#/queues/%2F/orders.audit")
+    page.until(lambda: page.find("[data-chart='Queued messages'] path.line"), "lines")
+    asked = page.run("return performance.getEntriesByType('resource').map((each) => each.name)")
+    assert not [each for each in asked if "/api/queues/" in each and "lengths_age=86400" in each]
+    assert any("/api/queues/" in each and "lengths_age=3600" in each for each in asked)
+
+
 def test_times_are_those_of_now(page: Page, traffic: Traffic) -> None:
     """The last point of a chart is not older than what was asked last."""
     page.log_in()
@@ -400,4 +458,4 @@ def test_times_are_those_of_now(page: Page, traffic: Traffic) -> None:
     newest = time.strptime(rows[0]["Time"], "%H:%M:%S")
     now = time.localtime()
     seconds = (now.tm_hour - newest.tm_hour) * 3600 + (now.tm_min - newest.tm_min) * 60
-    assert abs(seconds + now.tm_sec - newest.tm_sec) % 86400 < 15
+    assert abs(seconds + now.tm_sec - newest.tm_sec) % 86400 < 60

@@ -2,7 +2,6 @@
 
 import random
 import threading
-import time
 from collections.abc import Callable
 
 import pika
@@ -73,10 +72,10 @@ class Traffic:
         channel.basic_qos(prefetch_count=20)
 
         def take(_channel: BlockingChannel, method, _properties, _body) -> None:  # type: ignore[no-untyped-def]
-            time.sleep(1 / per_s)
-            channel.basic_ack(method.delivery_tag)
+            # What comes after the end is left as it is: with every acknowledgement there would be more.
+            if not self._is_over.wait(1 / per_s):
+                channel.basic_ack(method.delivery_tag)
 
         channel.basic_consume(queue, take)
         while not self._is_over.is_set():
             channel.connection.process_data_events(0.2)
-        channel.cancel()

@@ -53,6 +53,8 @@ def files() -> dict[str, File]:
     found: dict[str, File] = {}
     _read(importlib.resources.files("amqpd.management") / PAGE, "", found)
     found["/"] = found[f"/{INDEX}"]
+    # browsers ask for it beside all that is no page and can't say where its icon is
+    found["/favicon.ico"] = found["/icon.svg"]
     # as a resource of the package that is here anyway: nothing of the commands is imported
     command = importlib.resources.files("amqpd") / "cli" / "rabbitmqadmin.py"
     found[ADMIN] = _file(command.read_bytes(), "application/octet-stream")

@@ -73,6 +73,7 @@ def test_the_page_is_at_the_root_and_needs_no_login(page: Page) -> None:
         ("/js/main.js", "text/javascript; charset=utf-8"),
         ("/js/pages/overview.js", "text/javascript; charset=utf-8"),
         ("/icon.svg", "image/svg+xml"),
+        ("/favicon.ico", "image/svg+xml"),
         ("/cli/index.html", "text/html; charset=utf-8"),
     ],
 )

@@ -1,6 +1,12 @@
 // The HTTP API. Every function raises ApiError with the API's own words.
 
 import * as session from "./session.js";
+import {parsed} from "./numbers.js";
+
+/** How long an answer to a question is waited for; what changes something may take its time. */
+const GET_LIMIT_MS = 60000;
+/** What is told if there is none. */
+export const NO_ANSWER = "The broker does not answer.";
 
 /** An answer that is no success. `message` is for people; status 0 means that there was no answer. */
 export class ApiError extends Error {
@@ -25,8 +31,14 @@ function explained(status, error, reason) {
  */
 export function path(...parts) {
   const dots = parts.find((part) => part === "." || part === "..");
-  if (dots !== undefined) throw new ApiError(0, "", `Not asked for: no browser can have the name “${dots}” in a path. Commands can: rabbitmqadmin, amqpctl.`);
+  if (dots !== undefined) throw new ApiError(400, "", `Not asked for: no browser can have the name “${dots}” in a path. Commands can: rabbitmqadmin, amqpctl.`);
   return parts.map((part) => `/${encodeURIComponent(part)}`).join("");
+}
+
+/** The path of a list, of the virtual host that is chosen, or of all: listPath("queues"). */
+export function listPath(kind) {
+  const vhost = session.chosenVhost();
+  return path(kind, ...(vhost === null ? [] : [vhost]));
 }
 
 /** The name of an exchange as paths have it: the default one has none of its own. */
@@ -36,7 +48,7 @@ export function exchangeName(name) {
 
 /** GET: the JSON. query is an object; what is null or undefined in it is left out. */
 export function get(where, query = {}, {signal} = {}) {
-  return request("GET", where, {query, signal});
+  return request("GET", where, {query, signal, limit_ms: GET_LIMIT_MS});
 }
 
 /** PUT a value as JSON. */
@@ -45,8 +57,8 @@ export function put(where, body = {}) {
 }
 
 /** POST a value as JSON; the JSON of the answer, or null. */
-export function post(where, body = {}, {signal} = {}) {
-  return request("POST", where, {body, signal});
+export function post(where, body = {}) {
+  return request("POST", where, {body});
 }
 
 /** DELETE. */
@@ -55,16 +67,24 @@ export function remove(where, {query = {}, headers = {}} = {}) {
 }
 
 /** Any request: the JSON of its answer, or null if that has none. */
-export async function request(method, where, {query = {}, body, headers = {}, signal, authorization} = {}) {
+export async function request(method, where, {body, ...more} = {}) {
+  const text = await requestText(method, where, {...more, body: body === undefined ? undefined : JSON.stringify(body)});
+  return text === "" ? null : parsed(text);
+}
+
+/** Any request, with JSON as text: that of its answer, which may be nothing. With limit_ms it is not waited for longer. */
+export async function requestText(method, where, {query = {}, body, headers = {}, signal, authorization, limit_ms} = {}) {
   const url = new URL(`api${where}`, document.baseURI);
   for (const [name, value] of Object.entries(query)) {
     if (value !== null && value !== undefined) url.searchParams.set(name, value);
   }
+  const ends = [signal, limit_ms && AbortSignal.timeout(limit_ms)].filter(Boolean);
   let answer;
+  let text;
   try {
     answer = await fetch(url, {
       method,
-      signal,
+      signal: AbortSignal.any(ends),
       credentials: "omit",
       cache: "no-store",
       headers: {
@@ -72,14 +92,15 @@ export async function request(method, where, {query = {}, body, headers = {}, si
         authorization: authorization ?? session.authorization() ?? "",
         ...headers,
       },
-      body: body === undefined ? undefined : JSON.stringify(body),
+      body,
     });
+    text = await answer.text();
   } catch (error) {
     if (signal?.aborted) throw error;
-    throw new ApiError(0, "", error instanceof TypeError ? "The broker does not answer." : error.message);
+    const isUnanswered = error instanceof TypeError || error.name === "TimeoutError";
+    throw new ApiError(0, "", isUnanswered ? NO_ANSWER : error.message);
   }
-  const text = await answer.text();
-  if (answer.ok) return text === "" ? null : JSON.parse(text);
+  if (answer.ok) return text;
   throw failure(answer.status, text, authorization === undefined);
 }
 

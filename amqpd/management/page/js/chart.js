@@ -22,7 +22,7 @@ const HALF_A_TIME = 24;
 const MOST_POINTS = 2000;
 
 /** The range that the user has chosen: {label, age_s, step_s}. */
-export function range() {
+function range() {
   const [label, age_s, step_s] = RANGES[chosenRange()];
   return {label, age_s, step_s};
 }
@@ -40,8 +40,21 @@ export function rangeQuery(...kinds) {
   return Object.fromEntries(kinds.flatMap((kind) => [[`${kind}_age`, age], [`${kind}_incr`, step_s]]));
 }
 
-/** A choice of the range; onChange when there is another. One per page; kept is "basic" or "global" (broker and node). */
-export function rangeChoice(onChange, kept = "basic") {
+/**
+ * A card with charts and the choice of their range; onChange when there is another. One per page, and made before
+ * anything is asked for, as it limits what can be: kept is "basic" or "global" (broker and node).
+ */
+export function chartsCard(heading, charts, onChange, kept = "basic") {
+  const id = uniqueId("charts");
+  return element(
+    "section",
+    {class: "card", "aria-labelledby": id},
+    element("div", {class: "head"}, element("h2", {id}, heading), element("span", {class: "spacer"}), rangeChoice(onChange, kept)),
+    element("div", {class: "charts"}, charts.map((each) => each.element)),
+  );
+}
+
+function rangeChoice(onChange, kept) {
   offered = KEPT[kept];
   const select = element(
     "select",

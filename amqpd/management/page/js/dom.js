@@ -2,6 +2,7 @@
 // Text gets into the document through text nodes only; nothing here, or anywhere in the page, reads HTML.
 
 const SVG = "http://www.w3.org/2000/svg";
+const LONG = 30;
 let ids = 0;
 
 /** An id that no other element has. */
@@ -135,8 +136,8 @@ export function emptyState(text, ...more) {
   return element("p", {class: "empty"}, text, ...more);
 }
 
-/** A small word with a colour: kind is "good", "warn", "bad" or "" (neutral); `title` explains it. */
-export function badge(text, kind = "", title = null) {
+/** A small word with a colour: kind is "good", "warn", "bad" or "" (neutral); `title` explains it, or is all of it. */
+export function badge(text, kind = "", title = text?.length > LONG ? text : null) {
   return element("span", {class: `badge ${kind}`.trim(), title}, text);
 }
 

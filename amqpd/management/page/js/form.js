@@ -1,6 +1,7 @@
 // Forms, tables of arguments, and questions that must be answered before something is lost.
 
 import {element, fill, notice, uniqueId} from "./dom.js";
+import {isNumber, number, parsed} from "./numbers.js";
 
 /** What somebody typed can't be sent; `message` says why. */
 export class FieldError extends Error {}
@@ -190,13 +191,13 @@ function read(key, text, type) {
   if (key === "") throw new FieldError(`A value without a name: ${text}`);
   if (type === "boolean") return [key, text === "true"];
   if (type === "number") {
-    const number = Number(text);
-    if (text.trim() === "" || !Number.isFinite(number)) throw new FieldError(`${key} must be a number, not “${text}”`);
-    return [key, number];
+    const found = number(text);
+    if (found === null) throw new FieldError(`${key} must be a number, not “${text}”`);
+    return [key, found];
   }
   if (type === "json") {
     try {
-      return [key, JSON.parse(text)];
+      return [key, parsed(text)];
     } catch (error) {
       throw new FieldError(`${key} is no JSON: ${error.message}`);
     }
@@ -206,7 +207,7 @@ function read(key, text, type) {
 
 /** How `argumentsField().add` takes a value that is there already. */
 export function typed(key, value) {
-  if (typeof value === "number") return {key, type: "number", value: String(value)};
+  if (isNumber(value)) return {key, type: "number", value: String(value)};
   if (typeof value === "boolean") return {key, type: "boolean", value: String(value)};
   if (typeof value === "string") return {key, type: "string", value};
   return {key, type: "json", value: JSON.stringify(value)};
@@ -234,8 +235,12 @@ export function confirmed({title, text, action, act, fields = [], danger = true}
       },
       more: element("button", {type: "button", onclick: () => dialog.close()}, "Cancel"),
     });
+    // What is asked is of the page that is shown.
+    const leave = () => dialog.close();
+    window.addEventListener("page", leave);
     dialog.append(element("h2", {id}, title), element("p", {}, text), asked);
     dialog.addEventListener("close", () => {
+      window.removeEventListener("page", leave);
       dialog.remove();
       resolve(isDone);
     });

@@ -349,9 +349,10 @@ export function graphView({vhost, onGroup, description}) {
   layers.nodes.addEventListener("focusout", () => mark(null));
   layers.nodes.addEventListener("pointerover", (event) => mark(event.target.closest(".graph-node")?.dataset.id ?? null));
   layers.nodes.addEventListener("pointerout", () => mark(layers.nodes.querySelector(":focus")?.dataset.id ?? null));
-  const observer = new ResizeObserver(() => {
+  // Not at once: another size of what is inside changes that of the frame again.
+  const observer = new ResizeObserver(() => requestAnimationFrame(() => {
     if (zoom === null) applyZoom();
-  });
+  }));
   observer.observe(scroller);
 
   return {

@@ -4,6 +4,7 @@ import * as api from "./api.js";
 import {element, section} from "./dom.js";
 import {FieldError, confirmed, field, form} from "./form.js";
 import {choiceField} from "./admin_fields.js";
+import {number} from "./numbers.js";
 import {explaining} from "./reasons.js";
 import {link} from "./router.js";
 import {table} from "./table.js";
@@ -74,7 +75,6 @@ function valueText(value) {
 
 // A number as JSON has it; what is none is left to the API to refuse, unless JSON can't say it.
 function whole(text) {
-  const number = Number(text);
   if (text.trim() === "") throw new FieldError("At most how many?");
-  return Number.isFinite(number) ? number : text;
+  return number(text) ?? text;
 }

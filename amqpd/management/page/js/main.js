@@ -125,6 +125,11 @@ function markPlace(section) {
 
 let drawVhosts = () => {};
 
+// The navigation stays below the top, which has two lines if there is no room.
+const heightOfTop = new ResizeObserver(([{target}]) => {
+  document.documentElement.style.setProperty("--top-height", `${target.offsetHeight}px`);
+});
+
 function showPages() {
   const user = session.currentUser();
   const places = element("nav", {id: "places", "aria-label": "Main"}, navigation());
@@ -139,6 +144,29 @@ function showPages() {
   const main = element("main", {id: "main", tabindex: -1});
   const vhost = element("span", {}, vhostChoice());
   const cluster = element("span", {class: "cluster", title: "Name of the cluster"});
+  const header = element(
+    "header",
+    {class: "top"},
+    menu,
+    element("a", {href: "#/", class: "home", "aria-label": "amqpd, overview"}, logo()),
+    cluster,
+    element("span", {class: "spacer"}),
+    element(
+      "div",
+      {class: "choices"},
+      vhost,
+      select("Refresh", intervals(), String(session.refreshInterval()), (ms) => session.setRefreshInterval(Number(ms))),
+      themeChoice(),
+      element(
+        "span",
+        {class: "who"},
+        element("span", {title: `${user.name}; tags: ${user.tags.join(", ") || "none"}`}, user.name),
+        button("Log out", () => session.logOut(), {id: "log-out"}),
+      ),
+    ),
+  );
+  heightOfTop.disconnect();
+  heightOfTop.observe(header);
   document.body.className = "app";
   fill(
     document.body,
@@ -151,27 +179,7 @@ function showPages() {
         main.scrollIntoView();
       },
     }, "Skip to content"),
-    element(
-      "header",
-      {class: "top"},
-      menu,
-      element("a", {href: "#/", class: "home", "aria-label": "amqpd, overview"}, logo()),
-      cluster,
-      element("span", {class: "spacer"}),
-      element(
-        "div",
-        {class: "choices"},
-        vhost,
-        select("Refresh", intervals(), String(session.refreshInterval()), (ms) => session.setRefreshInterval(Number(ms))),
-        themeChoice(),
-        element(
-          "span",
-          {class: "who"},
-          element("span", {title: `Tags: ${user.tags.join(", ") || "none"}`}, user.name),
-          button("Log out", () => session.logOut(), {id: "log-out"}),
-        ),
-      ),
-    ),
+    header,
     places,
     main,
     notices,

@@ -5,6 +5,7 @@ import {MOST_HEX_BYTES, bytesOf, hexDump, prettyJson, preview, textOf} from "./m
 import {badge, button, element, facts, fill, notice, update} from "./dom.js";
 import {deathTrail} from "./death_trail.js";
 import {deathsOf} from "./deaths.js";
+import {isNumber} from "./numbers.js";
 import {link} from "./router.js";
 
 const PREVIEW_LENGTH = 160;
@@ -204,8 +205,9 @@ function headers(message, isTold) {
 }
 
 function typeName(value) {
+  if (isNumber(value)) return "number";
   if (Array.isArray(value)) return "list";
-  return {string: "text", number: "number", boolean: "boolean", object: "table"}[typeof value] ?? "";
+  return {string: "text", boolean: "boolean", object: "table"}[typeof value] ?? "";
 }
 
 // What is told above in words.

@@ -1,7 +1,6 @@
 // Who may do what in which virtual host: tables and forms, for the page of a user and that of a virtual host.
 
 import * as api from "./api.js";
-import * as session from "./session.js";
 import {element, section} from "./dom.js";
 import {choiceField, patternFields} from "./admin_fields.js";
 import {confirmed, field, form} from "./form.js";
@@ -112,10 +111,4 @@ export function permissionPart(kind, of, others, changed) {
 export async function userNames(signal) {
   const users = await api.get("/users", {columns: "name"}, {signal});
   return users.map((user) => user.name);
-}
-
-/** Let the frame know which virtual hosts there are now. */
-export async function refreshVhosts() {
-  const vhosts = await api.get("/vhosts", {columns: "name", disable_stats: true});
-  session.vhostsChanged(vhosts.map((vhost) => vhost.name));
 }

@@ -6,6 +6,7 @@ import {element, fill, uniqueId, update} from "./dom.js";
 import {FieldError, field, form} from "./form.js";
 import {choiceField} from "./admin_fields.js";
 import {KEYS, TARGETS, TYPES, fits, knownKey, passedOver, wins} from "./policy_keys.js";
+import {isNumber, number} from "./numbers.js";
 import {PatternSearch} from "./pattern_search.js";
 import {explaining} from "./reasons.js";
 import {link} from "./router.js";
@@ -71,9 +72,9 @@ export function policyForm(page, {kind, vhosts, vhost = vhosts[0], policy = null
 }
 
 function numberOf(text, name) {
-  const number = Number(text);
-  if (String(text).trim() === "" || !Number.isFinite(number)) throw new FieldError(`${name} must be a number, not “${text}”.`);
-  return number;
+  const found = number(text);
+  if (found === null) throw new FieldError(`${name} must be a number, not “${text}”.`);
+  return found;
 }
 
 // The definition
@@ -184,7 +185,7 @@ function definitionRow(listId, name, value, remove) {
   type.addEventListener("change", drawValue);
   drawTypes();
   if (value !== undefined) {
-    const kind = Array.isArray(value) ? "list" : {number: "number", boolean: "truth"}[typeof value] ?? "text";
+    const kind = kindOf(value);
     if ([...type.options].some((option) => option.value === kind)) type.value = kind;
     drawValue();
     place.firstChild.value = Array.isArray(value) ? value.join(", ") : String(value);
@@ -210,6 +211,12 @@ function definitionRow(listId, name, value, remove) {
       return [called, typedValue(called, text, type.value)];
     },
   };
+}
+
+function kindOf(value) {
+  if (isNumber(value)) return "number";
+  if (Array.isArray(value)) return "list";
+  return typeof value === "boolean" ? "truth" : "text";
 }
 
 function typedValue(key, text, type) {

@@ -18,9 +18,10 @@
 
 import * as session from "./session.js";
 import {element, fill} from "./dom.js";
-import {ApiError} from "./api.js";
+import {ApiError, NO_ANSWER} from "./api.js";
 
 const NAME = Symbol("name");
+const AGAIN_MS = 5000;
 
 /** Hash routes; NAME stands for any one part. The first that fits is shown. */
 const ROUTES = [
@@ -74,9 +75,10 @@ export function reload() {
 /** Show pages in this element from now on, and whenever the hash changes. */
 export function start(view) {
   place = view;
-  window.addEventListener("hashchange", () => show(true));
   show(false);
 }
+
+window.addEventListener("hashchange", () => show(true));
 
 /** Show nothing; what the page was doing ends. */
 export function stop() {
@@ -121,15 +123,32 @@ async function show(isMove) {
   }
   const page = made(route.parameters, query);
   try {
-    const module = await import(`./pages/${route.module}.js`);
+    const module = await loaded(route.module);
     if (mine !== shown) return;
     begin(page, module, isMove);
     await module.show(page);
+    if (!page.isRepeated) page.succeed();
   } catch (error) {
     if (mine !== shown || page.signal.aborted) return;
     if (!page.view.isConnected) fill(place, element("h1", {}, "Not shown"), page.problem, page.view);
     page.fail(error, true);
+    if (error.status === 0) tryAgain(page);
   }
+}
+
+async function loaded(name) {
+  try {
+    return await import(`./pages/${name}.js`);
+  } catch (error) {
+    if (error instanceof TypeError) throw new ApiError(0, "", NO_ANSWER);
+    throw error;
+  }
+}
+
+// A page that has not begun asks for nothing by itself.
+function tryAgain(page) {
+  const timer = setTimeout(reload, session.refreshInterval() || AGAIN_MS);
+  page.onLeave(() => clearTimeout(timer));
 }
 
 function missing() {
@@ -173,10 +192,19 @@ function made(parameters, query) {
     controller.abort();
     for (const each of left.splice(0)) each();
   };
+  const succeed = () => {
+    page.wasShown = true;
+    page.view.hidden = false;
+    page.view.dataset.loaded = "true";
+    problem.hidden = true;
+    problem.textContent = "";
+  };
   const fail = (error, isFinal = false) => {
     if (signal.aborted) return;
     if (!(error instanceof ApiError)) console.error(error);
     problem.hidden = false;
+    // Forms and empty tables of what is not there, or not known, would mislead.
+    page.view.hidden = !page.wasShown;
     const prefix = isFinal || !page.wasShown ? "" : "Not refreshed: ";
     if (problem.textContent !== prefix + error.message) problem.textContent = prefix + error.message;
   };
@@ -187,10 +215,15 @@ function made(parameters, query) {
     parameters,
     query,
     signal,
+    succeed,
     fail,
     wasShown: false,
+    isRepeated: false,
     onLeave: (work) => left.push(work),
-    every: (ms, work) => repeated(page, ms, work),
+    every(ms, work) {
+      page.isRepeated = true;
+      return repeated(page, ms, work);
+    },
     setQuery(values) {
       for (const [name, value] of Object.entries(values)) {
         if (value === null || value === undefined || value === "") query.delete(name);
@@ -225,9 +258,7 @@ function repeated(page, ms, work) {
       isWanted = false;
       try {
         await work(page.signal);
-        page.wasShown = true;
-        page.problem.hidden = true;
-        page.problem.textContent = "";
+        page.succeed();
       } catch (error) {
         page.fail(error);
       }

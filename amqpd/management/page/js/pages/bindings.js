@@ -110,7 +110,6 @@ export async function show(page) {
     if (shape === state.shape) view.tell(nodes);
     else view.draw(nodes, lines);
     state.shape = shape;
-    page.view.dataset.loaded = "true";
   }
 
   function emptyPicture(isFiltered) {

@@ -3,8 +3,9 @@
 import * as api from "../api.js";
 import * as format from "../format.js";
 import {element, factRows, facts, section, update} from "../dom.js";
-import {chart, rangeChoice, rangeQuery} from "../chart.js";
-import {connectionLink, consumerColumns, consumerKey, endpoints, stateBadge} from "../parts.js";
+import {chart, chartsCard, rangeQuery} from "../chart.js";
+import {consumerColumns, consumerKey} from "../consumer_parts.js";
+import {connectionLink, endpoints, stateBadge} from "../parts.js";
 import {globalRates} from "../series.js";
 import {table} from "../table.js";
 import {mode} from "./channels.js";
@@ -24,6 +25,11 @@ export async function show(page) {
     columns: consumerColumns("channel"),
   });
   page.heading.replaceChildren(element("span", {}, endpoints(name)), state);
+  page.view.append(
+    section("Overview", overview),
+    chartsCard("Traffic", [rates], () => repeat.now()),
+    section("Consumers", consumers.element),
+  );
   const repeat = page.every(null, async (signal) => {
     const channel = await api.get(api.path("channels", name), rangeQuery("msg_rates"), {signal});
     update(state, stateBadge(channel.state));
@@ -31,16 +37,6 @@ export async function show(page) {
     rates.poll(channel);
     consumers.update(channel.consumer_details ?? []);
   });
-  page.view.append(
-    section("Overview", overview),
-    element(
-      "section",
-      {class: "card", "aria-labelledby": "traffic"},
-      element("div", {class: "head"}, element("h2", {id: "traffic"}, "Traffic"), element("span", {class: "spacer"}), rangeChoice(repeat.now)),
-      rates.element,
-    ),
-    section("Consumers", consumers.element),
-  );
 }
 
 function described(channel) {

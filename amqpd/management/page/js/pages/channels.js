@@ -5,7 +5,7 @@ import * as format from "../format.js";
 import * as session from "../session.js";
 import {badge, element} from "../dom.js";
 import {channelLink, rateColumn, stateBadge} from "../parts.js";
-import {listing, vhostColumn} from "../table.js";
+import {listing, vhostColumn} from "../listing.js";
 
 export const title = "Channels";
 
@@ -13,7 +13,6 @@ export async function show(page) {
   const list = listing(page, {
     name: "channels",
     noun: "channel",
-    paging: "server",
     path: () => (session.chosenVhost() === null ? "/channels" : `${api.path("vhosts", session.chosenVhost())}/channels`),
     rowKey: (item) => item.name,
     empty: "No client has opened a channel.",

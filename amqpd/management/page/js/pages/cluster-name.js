@@ -29,5 +29,4 @@ export async function show(page) {
       }),
     ),
   );
-  page.view.dataset.loaded = "true";
 }

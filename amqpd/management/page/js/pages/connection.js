@@ -4,7 +4,7 @@ import * as api from "../api.js";
 import * as format from "../format.js";
 import * as session from "../session.js";
 import {badge, button, element, factRows, facts, section, update} from "../dom.js";
-import {chart, rangeChoice, rangeQuery} from "../chart.js";
+import {chart, chartsCard, rangeQuery} from "../chart.js";
 import {confirmed, field} from "../form.js";
 import {go, link} from "../router.js";
 import {channelLink, endpoints, stateBadge, tableOf} from "../parts.js";
@@ -33,6 +33,17 @@ export async function show(page) {
     order: {sort: "number", reverse: false},
   });
   page.heading.replaceChildren(element("span", {}, endpoints(name)), state);
+  page.view.append(
+    section("Overview", overview),
+    chartsCard("Traffic", [bytes], () => repeat.now()),
+    section("Channels", channels.element),
+    section("Client properties", properties),
+    section(
+      "Close this connection",
+      element("p", {class: "muted"}, "The client is told why, and may well connect again."),
+      button("Force close", () => close(where, name), {class: "danger"}),
+    ),
+  );
   const repeat = page.every(null, async (signal) => {
     const [connection, found] = await Promise.all([
       api.get(where, rangeQuery("data_rates"), {signal}),
@@ -44,22 +55,6 @@ export async function show(page) {
     bytes.poll(connection);
     channels.update(found);
   });
-  page.view.append(
-    section("Overview", overview),
-    element(
-      "section",
-      {class: "card", "aria-labelledby": "traffic"},
-      element("div", {class: "head"}, element("h2", {id: "traffic"}, "Traffic"), element("span", {class: "spacer"}), rangeChoice(repeat.now)),
-      bytes.element,
-    ),
-    section("Channels", channels.element),
-    section("Client properties", properties),
-    section(
-      "Close this connection",
-      element("p", {class: "muted"}, "The client is told why, and may well connect again."),
-      button("Force close", () => close(where, name), {class: "danger"}),
-    ),
-  );
 }
 
 function described(connection) {
@@ -70,7 +65,10 @@ function described(connection) {
     ["Protocol", connection.protocol],
     ["Client", `${connection.peer_host}:${connection.peer_port}`],
     ["Listener", `${connection.host}:${connection.port}`],
-    ["Encryption", connection.ssl ? badge("TLS", "good") : "none"],
+    ["Encryption", connection.ssl ? encryption(connection) : "none"],
+    ["Certificate of the client", connection.peer_cert_subject ?? undefined],
+    ["Issued by", connection.peer_cert_issuer ?? undefined],
+    ["Valid", connection.peer_cert_validity ?? undefined],
     ["Authentication", connection.auth_mechanism],
     ["Connected at", format.moment(connection.connected_at)],
     ["Heartbeat", connection.timeout ? `${connection.timeout} s` : "off"],
@@ -81,6 +79,11 @@ function described(connection) {
     ["Waiting to be sent", format.bytes(connection.send_pend)],
     ["Node", connection.node],
   ];
+}
+
+function encryption({ssl_protocol, ssl_key_exchange, ssl_cipher, ssl_hash}) {
+  const suite = [ssl_key_exchange, ssl_cipher, ssl_hash].filter(Boolean).join(", ");
+  return element("span", {}, badge(ssl_protocol ?? "TLS", "good"), ` ${suite}`);
 }
 
 async function close(where, name) {

@@ -6,7 +6,7 @@ import * as session from "../session.js";
 import {badge, element} from "../dom.js";
 import {link} from "../router.js";
 import {connectionLink, stateBadge} from "../parts.js";
-import {listing, vhostColumn} from "../table.js";
+import {listing, vhostColumn} from "../listing.js";
 
 export const title = "Connections";
 
@@ -23,7 +23,6 @@ export async function show(page) {
   const list = listing(page, {
     name: "connections",
     noun: "connection",
-    paging: "server",
     path: () => (session.chosenVhost() === null ? "/connections" : `${api.path("vhosts", session.chosenVhost())}/connections`),
     rowKey: (item) => item.name,
     empty: "No client is connected.",

@@ -7,9 +7,8 @@ import * as session from "../session.js";
 import {element, fill, notice, section} from "../dom.js";
 import {FieldError, confirmed, field, form} from "../form.js";
 import {jsonProblem} from "../json_place.js";
-import {readable} from "../reasons.js";
+import {explaining} from "../reasons.js";
 import {saveAs} from "../message_view.js";
-import {refreshVhosts} from "../permission_parts.js";
 
 export const title = "Definitions";
 
@@ -22,35 +21,12 @@ const PARTS = [
 
 export async function show(page) {
   fill(page.view, exportPart(), importPart());
-  page.view.dataset.loaded = "true";
 }
 
 const pathOf = (vhost) => (vhost === WHOLE ? "/definitions" : api.path("definitions", vhost));
 
 // The text of an answer, or of a request, as it is.
-async function transfer(method, where, body) {
-  let answer;
-  try {
-    answer = await fetch(new URL(`api${where}`, document.baseURI), {
-      method,
-      body,
-      cache: "no-store",
-      credentials: "omit",
-      headers: {authorization: session.authorization() ?? "", ...(body === undefined ? {} : {"content-type": "application/json"})},
-    });
-  } catch {
-    throw new api.ApiError(0, "", "The broker does not answer.");
-  }
-  const text = await answer.text();
-  if (answer.ok) return text;
-  let told;
-  try {
-    told = JSON.parse(text);
-  } catch {
-    told = {reason: text};
-  }
-  throw new api.ApiError(answer.status, told.error ?? "", told.reason === undefined ? "" : readable(told.reason));
-}
+const transfer = explaining((method, where, body) => api.requestText(method, where, {body}));
 
 function targetField(label) {
   const names = [WHOLE, ...session.knownVhosts()];
@@ -115,7 +91,7 @@ async function asked(target, document, summary) {
     danger: false,
     async act() {
       await transfer("POST", pathOf(target), document);
-      await refreshVhosts();
+      await api.refreshVhosts();
       notice(`The definitions are imported into ${place}.`);
     },
   });

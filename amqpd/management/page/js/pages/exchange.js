@@ -2,10 +2,12 @@
 
 import * as api from "../api.js";
 import {badge, button, element, factRows, facts, section, update} from "../dom.js";
-import {chart, rangeChoice, rangeQuery} from "../chart.js";
+import {bindForm, bindingColumns, bindingKey} from "../binding_parts.js";
+import {chart, chartsCard, rangeQuery} from "../chart.js";
 import {confirmed} from "../form.js";
 import {go, link} from "../router.js";
-import {argumentsOf, bindForm, bindingColumns, bindingKey, exchangeLabel, features, publishForm, tableOf} from "../parts.js";
+import {argumentsOf, exchangeLabel, features, policyLink, tableOf} from "../parts.js";
+import {publishForm} from "../publish_form.js";
 import {exchangeRates} from "../series.js";
 import {table} from "../table.js";
 
@@ -24,17 +26,12 @@ export async function show(page) {
   const delayed = element("span");
   const rates = chart({title: "Message rates", kind: "rate", series: exchangeRates()});
   page.heading.append(type);
-  const repeat = page.every(null, load);
-  const tables = isDefault ? null : bindingTables(vhost, repeat.now);
+  const after = () => repeat.now();
+  const tables = isDefault ? null : bindingTables(vhost, after);
 
   page.view.append(
     section("Overview", overview, delayed),
-    element(
-      "section",
-      {class: "card", "aria-labelledby": "traffic"},
-      element("div", {class: "head"}, element("h2", {id: "traffic"}, "Traffic"), element("span", {class: "spacer"}), rangeChoice(repeat.now)),
-      rates.element,
-    ),
+    chartsCard("Traffic", [rates], after),
     tables
       ? section(
           "Bindings",
@@ -42,10 +39,10 @@ export async function show(page) {
           tables.to.element,
           element("h3", {}, "From this exchange"),
           tables.from.element,
-          bindForm({vhost, exchange: name, after: repeat.now}),
+          bindForm({vhost, exchange: name, after}),
         )
       : section("Bindings", element("p", {class: "muted"}, "The default exchange is bound to every queue, with the queue's name as routing key; that can't be changed.")),
-    publishForm({vhost, exchange: name, after: repeat.now}),
+    publishForm({vhost, exchange: name, after}),
   );
   if (!isDefault && !name.startsWith("amq.")) {
     page.view.append(section(
@@ -54,6 +51,7 @@ export async function show(page) {
       button("Delete exchange", () => remove(where, name), {class: "danger"}),
     ));
   }
+  const repeat = page.every(null, load);
 
   async function load(signal) {
     const [exchange, to, from] = await Promise.all([
@@ -66,7 +64,7 @@ export async function show(page) {
       ["Virtual host", exchange.vhost],
       ["Type", exchange.type],
       ["Features", features(exchange)],
-      ["Policy", exchange.policy],
+      ["Policy", policyLink(vhost, exchange.policy)],
       ["Arguments", tableOf(argumentsOf(exchange))],
     ]));
     update(delayed, exchange.type === "x-delayed-message"

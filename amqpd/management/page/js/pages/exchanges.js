@@ -1,11 +1,10 @@
 // All exchanges, and making one.
 
 import * as api from "../api.js";
-import * as session from "../session.js";
-import {badge, folded} from "../dom.js";
+import {folded} from "../dom.js";
 import {argumentsField, field, form} from "../form.js";
-import {exchangeLink, features, rateColumn, vhostField} from "../parts.js";
-import {listing, vhostColumn} from "../table.js";
+import {exchangeLink, features, policyLink, rateColumn, vhostField} from "../parts.js";
+import {listing, vhostColumn} from "../listing.js";
 
 export const title = "Exchanges";
 
@@ -18,8 +17,7 @@ export async function show(page) {
   const list = listing(page, {
     name: "exchanges",
     noun: "exchange",
-    paging: "server",
-    path: () => api.path("exchanges", ...(session.chosenVhost() === null ? [] : [session.chosenVhost()])),
+    path: () => api.listPath("exchanges"),
     rowKey: (item) => JSON.stringify([item.vhost, item.name]),
     needs: ["name", "vhost"],
     columns: [
@@ -27,7 +25,7 @@ export async function show(page) {
       vhostColumn(),
       {key: "type", title: "Type", sort: true, group: "Overview"},
       {key: "features", title: "Features", group: "Overview", needs: ["durable", "auto_delete", "internal", "arguments"], cell: features},
-      {key: "policy", title: "Policy", sort: true, group: "Overview", cell: (item) => (item.policy ? badge(item.policy) : "")},
+      {key: "policy", title: "Policy", sort: true, group: "Overview", cell: (item) => policyLink(item.vhost, item.policy)},
       rateColumn("publish_in", "Rate in"),
       rateColumn("publish_out", "Rate out"),
     ],

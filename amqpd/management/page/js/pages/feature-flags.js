@@ -45,6 +45,5 @@ export async function show(page) {
   );
   const repeat = page.every(null, async (signal) => {
     list.update(await api.get("/feature-flags", {}, {signal}));
-    page.view.dataset.loaded = "true";
   });
 }

@@ -22,6 +22,5 @@ export async function show(page) {
     ]);
     ofVhosts.update(vhostLimits);
     ofUsers.update(userLimits);
-    page.view.dataset.loaded = "true";
   });
 }

@@ -4,7 +4,7 @@ import * as api from "../api.js";
 import * as format from "../format.js";
 import {button, element, emptyState, fill, update} from "../dom.js";
 import {link} from "../router.js";
-import {messageView} from "../message_view.js";
+import {keyOf, messageList} from "../message_list.js";
 
 const COUNTS = [20, 50, 100, 200, 500];
 const COUNT = 50;
@@ -49,11 +49,9 @@ export async function show(page) {
   };
   let cursors = [null];
   let answer = null;
-  let keys = [];
   let isOther = false;
-  const views = new Map();
 
-  const list = element("ol", {class: "peeks", "aria-label": "Messages"});
+  const list = messageList(place, loaded);
   const nothing = element("div", {hidden: true});
   const told = element("p", {class: "peek-told", role: "status"});
   const problem = element("span", {class: "field-problem", role: "alert"});
@@ -87,7 +85,6 @@ export async function show(page) {
     drawTold();
     drawPager();
     if (isMoved) head.scrollIntoView({block: "nearest"});
-    page.view.dataset.loaded = "true";
   }
 
   // What is wrong with the search stands beside it; everything else above the page.
@@ -111,45 +108,10 @@ export async function show(page) {
   }
 
   function drawList() {
-    const seen = new Map();
-    keys = answer.messages.map((message) => keyOf(message, seen));
-    const wanted = new Set(isOther ? [] : keys);
-    for (const [key, view] of views) {
-      if (wanted.has(key)) continue;
-      if (view.isOpen() && !isOther) {
-        view.leave(GONE[asked.state]);
-      } else {
-        view.element.parentNode.remove();
-        views.delete(key);
-      }
-    }
-    let after = null;
-    answer.messages.forEach((message, at) => {
-      let view = views.get(keys[at]);
-      if (view) {
-        view.update(message);
-      } else {
-        view = messageView(message, place, loaded);
-        views.set(keys[at], view);
-        element("li", {}, view.element);
-      }
-      const item = view.element.parentNode;
-      const there = after === null ? list.firstChild : after.nextSibling;
-      // One that has left and is still looked at stays where it is.
-      if (there !== item && !(there && item.parentNode === list && stands(item, after))) list.insertBefore(item, there);
-      after = item;
-    });
-    const isEmpty = views.size === 0;
-    list.hidden = isEmpty;
-    nothing.hidden = !isEmpty;
-    if (isEmpty) update(nothing, emptyText());
+    list.update(answer.messages, isOther, GONE[asked.state]);
     isOther = false;
-  }
-
-  function stands(item, after) {
-    let before = item.previousSibling;
-    while (before !== null && before !== after && before.firstChild.classList.contains("left")) before = before.previousSibling;
-    return before === after;
+    nothing.hidden = !list.isEmpty();
+    if (list.isEmpty()) update(nothing, emptyText());
   }
 
   function emptyText() {
@@ -204,14 +166,14 @@ export async function show(page) {
   // Steps to just before it without bodies, and then asks for that one alone. Others may have gone meanwhile: then again.
   async function loaded(message, bytes) {
     const ask = (more) => api.get(`${path}/messages`, {...query(), from: cursors.at(-1), ...more}, {signal: page.signal});
-    const key = keyOf(message, new Map());
+    const key = keyOf(message);
     let now = answer.messages;
     for (let attempt = 0; attempt < ATTEMPTS; attempt += 1) {
-      const index = now.findIndex((each) => each === message || keyOf(each, new Map()) === key);
+      const index = now.findIndex((each) => each === message || keyOf(each) === key);
       if (index < 0) break;
       const from = index > 0 ? (await ask({count: index, truncate: 0})).next : cursors.at(-1);
       const [whole] = (await ask({from, count: 1, truncate: Math.min(bytes, MOST_BYTES)})).messages;
-      if (whole && keyOf(whole, new Map()) === key) return whole;
+      if (whole && keyOf(whole) === key) return whole;
       now = (await ask({truncate: 0})).messages;
     }
     throw new api.ApiError(404, "", "It is no longer there.");
@@ -247,7 +209,7 @@ export async function show(page) {
     ),
     element("h2", {class: "visually-hidden"}, "What is there"),
     head,
-    list,
+    list.element,
     nothing,
     pager,
   );
@@ -256,19 +218,6 @@ export async function show(page) {
 
 function partText(part) {
   return PARTS.find(([each]) => each === part)[1];
-}
-
-// What makes a message the same the next time: its number, and all that does not change. In a priority queue two can
-// have the same number, and what is delayed has none.
-function keyOf(message, seen) {
-  const told = [
-    message.position, message.properties?.priority, message.due_ms, message.exchange, message.routing_key,
-    message.payload_bytes, message.properties?.message_id,
-  ];
-  const key = JSON.stringify(told);
-  const count = seen.get(key) ?? 0;
-  seen.set(key, count + 1);
-  return count ? `${key} ${count}` : key;
 }
 
 function searchFields(asked, changed) {

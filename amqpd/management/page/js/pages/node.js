@@ -3,7 +3,7 @@
 import * as api from "../api.js";
 import * as format from "../format.js";
 import {badge, element, factRows, facts, section, update} from "../dom.js";
-import {chart, rangeChoice, rangeQuery} from "../chart.js";
+import {chart, chartsCard, rangeQuery} from "../chart.js";
 import {gauge} from "../gauge.js";
 import {CHURN} from "../series.js";
 import {table} from "../table.js";
@@ -37,6 +37,12 @@ export async function show(page) {
     columns: [{key: "name", title: "Mechanism"}, {key: "description", title: "What it is"}],
   });
   page.heading.append(state);
+  page.view.append(
+    section("Overview", overview),
+    section("Limits", gauges),
+    chartsCard("Over time", charts, () => repeat.now(), "global"),
+    element("div", {class: "columns"}, section("Software", applications.element), section("Authentication", mechanisms.element)),
+  );
   const repeat = page.every(null, async (signal) => {
     const found = await api.get(api.path("nodes", name), rangeQuery("node_stats"), {signal});
     update(state, found.running ? badge("running", "good") : badge("down", "bad"));
@@ -46,17 +52,6 @@ export async function show(page) {
     applications.update(found.applications ?? []);
     mechanisms.update(found.auth_mechanisms ?? []);
   });
-  page.view.append(
-    section("Overview", overview),
-    section("Limits", gauges),
-    element(
-      "section",
-      {class: "card", "aria-labelledby": "history"},
-      element("div", {class: "head"}, element("h2", {id: "history"}, "Over time"), element("span", {class: "spacer"}), rangeChoice(repeat.now, "global")),
-      element("div", {class: "charts"}, charts.map((each) => each.element)),
-    ),
-    element("div", {class: "columns"}, section("Software", applications.element), section("Authentication", mechanisms.element)),
-  );
 }
 
 /** Churn as a node tells it: beside everything else. */

@@ -4,7 +4,7 @@ import * as api from "../api.js";
 import * as format from "../format.js";
 import * as session from "../session.js";
 import {badge, button, element, emptyState, section, update} from "../dom.js";
-import {chart, rangeChoice, rangeQuery} from "../chart.js";
+import {chart, chartsCard, rangeQuery} from "../chart.js";
 import {confirmed} from "../form.js";
 import {gauge} from "../gauge.js";
 import {link} from "../router.js";
@@ -35,23 +35,17 @@ export async function show(page) {
   const ports = element("div", {class: "columns"});
   const versions = element("span", {class: "badges"});
   page.heading.append(versions);
-  const repeat = page.every(null, load);
-
   const churnSection = session.isMonitor()
     ? foldedCharts("Churn: how often they come and go", churn)
     : null;
   page.view.append(
     alarms,
     tiles,
-    element(
-      "section",
-      {class: "card", "aria-labelledby": "totals"},
-      element("div", {class: "head"}, element("h2", {id: "totals"}, "Totals"), element("span", {class: "spacer"}), rangeChoice(repeat.now, "global")),
-      element("div", {class: "charts"}, queued.element, rates.element),
-    ),
+    chartsCard("Totals", [queued, rates], () => repeat.now(), "global"),
     ...(nodes ? [section("Nodes", nodes.element), churnSection, ports] : []),
     ...(session.isAdministrator() ? [element("div", {class: "columns"}, definitions(), statistics())] : []),
   );
+  const repeat = page.every(null, load);
 
   async function load(signal) {
     const [overview, described] = await Promise.all([

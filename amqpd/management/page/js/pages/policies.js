@@ -4,6 +4,7 @@ import * as api from "../api.js";
 import * as session from "../session.js";
 import {button, element, factRows, fill, folded, section, update} from "../dom.js";
 import {confirmed} from "../form.js";
+import {listing, vhostColumn} from "../listing.js";
 import {go, link, reload} from "../router.js";
 import {POLICIES, policyForm} from "../policy_form.js";
 import {TARGETS} from "../policy_keys.js";
@@ -27,51 +28,48 @@ export async function show(page) {
 }
 
 async function showLists(page) {
-  const lists = Object.entries(POLICIES).map(([kind, {plural, isOperator}]) => {
-    const list = policyTable(kind);
-    const mayChange = isOperator ? session.isAdministrator() : session.isPolicymaker();
-    const part = section(
-      plural[0].toUpperCase() + plural.slice(1),
-      element("p", {class: "muted"}, isOperator
-        ? "Limits that hold beside the policies above: of two numbers the smaller one counts."
-        : "What is asked of all queues or exchanges with certain names. One policy applies to each: the one of the highest priority."),
-      list.element,
-      mayChange ? element("details", {class: "inner"}, element("summary", {}, `Add or change ${isOperator ? "an operator" : "a"} policy`), formOf(kind)) : null,
-    );
-    part.id = `part-${kind}`;
-    return {kind, list, part};
-  });
-
-  function formOf(kind) {
-    const vhosts = session.knownVhosts();
-    const vhost = session.chosenVhost() ?? (vhosts.includes("/") ? "/" : vhosts[0]);
-    return policyForm(page, {kind, vhosts, vhost, done: () => repeat.now()});
-  }
-
-  fill(page.view, lists.map((each) => each.part));
-  const repeat = page.every(null, async (signal) => {
-    const vhost = session.chosenVhost();
-    const found = await Promise.all(lists.map(({kind}) =>
-      api.get(vhost === null ? api.path(kind) : api.path(kind, vhost), {}, {signal})));
-    lists.forEach(({list}, at) => list.update(found[at]));
-    page.view.dataset.loaded = "true";
-  });
-  if (kindOf() === "operator-policies") lists[1].part.scrollIntoView();
+  const parts = Object.keys(POLICIES).map((kind) => policiesPart(page, kind));
+  fill(page.view, parts);
+  if (kindOf() === "operator-policies") parts[1].scrollIntoView();
 }
 
-function policyTable(kind) {
-  const {plural} = POLICIES[kind];
-  return table({
-    caption: plural[0].toUpperCase() + plural.slice(1),
+function policiesPart(page, kind) {
+  const {plural, isOperator} = POLICIES[kind];
+  const list = policyList(page, kind);
+  const mayChange = isOperator ? session.isAdministrator() : session.isPolicymaker();
+  const vhosts = session.knownVhosts();
+  const vhost = session.chosenVhost() ?? (vhosts.includes("/") ? "/" : vhosts[0]);
+  const part = section(
+    plural[0].toUpperCase() + plural.slice(1),
+    element("p", {class: "muted"}, isOperator
+      ? "Limits that hold beside the policies above: of two numbers the smaller one counts."
+      : "What is asked of all queues or exchanges with certain names. One policy applies to each: the one of the highest priority."),
+    list.element,
+    mayChange && vhosts.length > 0
+      ? element("details", {class: "inner"}, element("summary", {}, `Add or change ${isOperator ? "an operator" : "a"} policy`), policyForm(page, {kind, vhosts, vhost, done: list.refresh}))
+      : null,
+  );
+  part.id = `part-${kind}`;
+  return part;
+}
+
+function policyList(page, kind) {
+  const {noun, plural, isOperator} = POLICIES[kind];
+  return listing(page, {
+    name: kind,
+    noun,
+    plural,
+    prefix: isOperator ? "operator_" : "",
+    all: (signal) => api.get(api.listPath(kind), {}, {signal}),
     rowKey: (policy) => JSON.stringify([policy.vhost, policy.name]),
-    order: {sort: "name", reverse: false},
+    sort: {sort: "name", reverse: false},
     columns: [
-      {key: "name", title: "Name", sort: true, cell: (policy) => element("a", {href: link(kind, policy.vhost, policy.name), class: "name"}, policy.name)},
-      ...(session.knownVhosts().length > 1 ? [{key: "vhost", title: "Virtual host", sort: true}] : []),
-      {key: "pattern", title: "Pattern", sort: true, cell: (policy) => element("code", {}, policy.pattern)},
-      {key: "apply-to", title: "Applies to", sort: true, cell: (policy) => TARGETS[policy["apply-to"]] ?? policy["apply-to"]},
-      {key: "definition", title: "Definition", cell: (policy) => definitionShown(policy.definition)},
-      {key: "priority", title: "Priority", number: true, sort: true},
+      {key: "name", title: "Name", sort: true, fixed: true, cell: (policy) => element("a", {href: link(kind, policy.vhost, policy.name), class: "name"}, policy.name)},
+      vhostColumn(),
+      {key: "pattern", title: "Pattern", group: "Overview", sort: true, cell: (policy) => element("code", {}, policy.pattern)},
+      {key: "apply-to", title: "Applies to", group: "Overview", sort: true, cell: (policy) => TARGETS[policy["apply-to"]] ?? policy["apply-to"]},
+      {key: "definition", title: "Definition", group: "Overview", cell: (policy) => definitionShown(policy.definition)},
+      {key: "priority", title: "Priority", group: "Overview", number: true, sort: true},
     ],
     empty: `There are no ${plural}.`,
   });
@@ -129,7 +127,6 @@ async function showOne(page) {
     ];
     count = found.length;
     applied.update(found);
-    page.view.dataset.loaded = "true";
   });
 }
 

@@ -3,13 +3,15 @@
 import * as api from "../api.js";
 import * as format from "../format.js";
 import {badge, button, element, factRows, facts, notice, section, update} from "../dom.js";
-import {chart, rangeChoice, rangeQuery} from "../chart.js";
+import {bindForm, bindingColumns, bindingKey} from "../binding_parts.js";
+import {chart, chartsCard, rangeQuery} from "../chart.js";
+import {consumerColumns, consumerKey} from "../consumer_parts.js";
 import {confirmed, field} from "../form.js";
+import {getForm} from "../get_form.js";
 import {moveForm} from "../move_form.js";
 import {go, link} from "../router.js";
-import {
-  argumentsOf, bindForm, bindingColumns, bindingKey, connectionLink, consumerColumns, consumerKey, features, getForm, publishForm, stateBadge, tableOf,
-} from "../parts.js";
+import {argumentsOf, connectionLink, features, policyLink, stateBadge, tableOf} from "../parts.js";
+import {publishForm} from "../publish_form.js";
 import {lengths, queueRates} from "../series.js";
 import {table} from "../table.js";
 
@@ -25,30 +27,25 @@ export async function show(page) {
   const length = chart({title: "Queued messages", kind: "length", series: lengths((queue) => queue)});
   const rates = chart({title: "Message rates", kind: "rate", series: queueRates()});
   page.heading.append(badges);
-  const repeat = page.every(null, load);
+  const after = () => repeat.now();
   let ready = 0;
-  const moving = moveForm({vhost, queue: name, ready: () => ready, after: repeat.now});
+  const moving = moveForm({vhost, queue: name, ready: () => ready, after});
   moving.hidden = true;
   const consumers = table({caption: "Consumers of this queue", rowKey: consumerKey, empty: "Nobody consumes this queue.", columns: consumerColumns("queue")});
-  const bindings = table({caption: "Bindings of this queue", rowKey: bindingKey, empty: "It is bound to no exchange.", columns: bindingColumns(vhost, "source", repeat.now)});
+  const bindings = table({caption: "Bindings of this queue", rowKey: bindingKey, empty: "It is bound to no exchange.", columns: bindingColumns(vhost, "source", after)});
 
   page.view.append(
-    element(
-      "section",
-      {class: "card", "aria-labelledby": "traffic"},
-      element("div", {class: "head"}, element("h2", {id: "traffic"}, "Overview"), element("span", {class: "spacer"}), rangeChoice(repeat.now)),
-      element("div", {class: "charts"}, length.element, rates.element),
-    ),
+    chartsCard("Overview", [length, rates], after),
     element("div", {class: "columns"}, section("Details", overview), section("Messages", contents, element(
       "div",
       {class: "actions below"},
       element("a", {class: "button", href: link("queues", vhost, name, "messages")}, "Look at messages"),
-      button("Purge messages", () => purge(where, name, repeat.now), {class: "danger"}),
+      button("Purge messages", () => purge(where, name, after), {class: "danger"}),
     ))),
     section("Consumers", consumers.element),
-    section("Bindings", bindings.element, bindForm({vhost, queue: name, after: repeat.now})),
-    publishForm({vhost, exchange: "", queue: name, after: repeat.now}),
-    getForm({vhost, queue: name, after: repeat.now}),
+    section("Bindings", bindings.element, bindForm({vhost, queue: name, after})),
+    publishForm({vhost, exchange: "", queue: name, after}),
+    getForm({vhost, queue: name, after}),
     moving,
     section(
       "Delete this queue",
@@ -56,6 +53,7 @@ export async function show(page) {
       button("Delete queue", () => remove(where, name), {class: "danger"}),
     ),
   );
+  const repeat = page.every(null, load);
 
   async function load(signal) {
     const [queue, bound] = await Promise.all([
@@ -79,8 +77,8 @@ function described(queue) {
   return [
     ["Virtual host", queue.vhost],
     ["Features", features(queue)],
-    ["Policy", queue.policy ?? null],
-    ["Operator policy", queue.operator_policy ?? null],
+    ["Policy", policyLink(queue.vhost, queue.policy)],
+    ["Operator policy", policyLink(queue.vhost, queue.operator_policy, "operator-policies")],
     ["Effective policy definition", definition && Object.keys(definition).length > 0 ? tableOf(definition) : null],
     ["Arguments", tableOf(argumentsOf(queue))],
     ["Exclusive to", queue.owner_pid_details?.name ? connectionLink(queue.owner_pid_details.name) : undefined],

@@ -2,11 +2,10 @@
 
 import * as api from "../api.js";
 import * as format from "../format.js";
-import * as session from "../session.js";
-import {badge, folded} from "../dom.js";
+import {folded} from "../dom.js";
 import {argumentsField, field, form} from "../form.js";
-import {features, queueLink, rateColumn, stateBadge, vhostField} from "../parts.js";
-import {listing, vhostColumn} from "../table.js";
+import {features, queueLink, policyLink, rateColumn, stateBadge, vhostField} from "../parts.js";
+import {listing, vhostColumn} from "../listing.js";
 
 export const title = "Queues";
 
@@ -39,8 +38,7 @@ export async function show(page) {
   const list = listing(page, {
     name: "queues",
     noun: "queue",
-    paging: "server",
-    path: () => api.path("queues", ...(session.chosenVhost() === null ? [] : [session.chosenVhost()])),
+    path: () => api.listPath("queues"),
     rowKey: (item) => JSON.stringify([item.vhost, item.name]),
     needs: ["name", "vhost"],
     columns: columns(),
@@ -56,7 +54,7 @@ function columns() {
     vhostColumn(),
     {key: "type", title: "Type", sort: true, group: "Overview"},
     {key: "features", title: "Features", group: "Overview", needs: ["durable", "auto_delete", "exclusive", "arguments"], cell: features},
-    {key: "policy", title: "Policy", sort: true, group: "Overview", cell: (item) => (item.policy ? badge(item.policy) : ""), shown: false},
+    {key: "policy", title: "Policy", sort: true, group: "Overview", cell: (item) => policyLink(item.vhost, item.policy), shown: false},
     count("consumers", "Consumers", "Overview", {shown: false}),
     {key: "consumer_utilisation", title: "Consumer utilisation", label: "Consumer utilisation", sort: true, number: true, group: "Overview", cell: (item) => format.percent(item.consumer_utilisation), shown: false},
     {key: "state", title: "State", sort: true, group: "Overview", cell: (item) => stateBadge(item.state)},

@@ -50,7 +50,6 @@ export async function show(page) {
     permissions.update(given);
     topics.update(topicsGiven);
     limits.update(Object.keys(user.limits).length ? [{user: name, value: user.limits}] : []);
-    page.view.dataset.loaded = "true";
   });
 }
 

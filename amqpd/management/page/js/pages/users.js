@@ -7,47 +7,38 @@ import {field, form} from "../form.js";
 import {passwordField, tagsField} from "../admin_fields.js";
 import {explaining} from "../reasons.js";
 import {link} from "../router.js";
-import {listing} from "../table.js";
+import {listing} from "../listing.js";
 
 export const title = "Users";
 
 export async function show(page) {
-  let vhostsOf = new Map();
   const list = listing(page, {
     name: "users",
     noun: "user",
-    path: "/users",
+    all: usersWithVhosts,
     rowKey: (user) => user.name,
     sort: {sort: "name", reverse: false},
-    select(users) {
-      // The permissions come with the next answer, if they are not there yet.
-      refreshPermissions();
-      return users;
-    },
     columns: [
       {key: "name", title: "Name", sort: true, fixed: true, cell: (user) => element("a", {href: link("users", user.name), class: "name"}, user.name)},
       {key: "tags", title: "Tags", cell: (user) => tagsShown(user.tags)},
-      {key: "vhosts", title: "May enter", cell: (user) => vhostsShown(vhostsOf.get(user.name) ?? [])},
+      {key: "vhosts", title: "May enter", cell: (user) => vhostsShown(user.vhosts)},
       {key: "password_hash", title: "Has a password", cell: (user) => (user.password_hash ? "yes" : badge("no", "", "Cannot log in with a password"))},
       {key: "limits", title: "Limits", cell: (user) => limitsShown(user.limits)},
     ],
     empty: "There is no user.",
   });
 
-  async function refreshPermissions() {
-    try {
-      const permissions = await api.get("/permissions", {columns: "user,vhost"}, {signal: page.signal});
-      const found = new Map();
-      for (const {user, vhost} of permissions) found.set(user, [...(found.get(user) ?? []), vhost]);
-      const isOther = JSON.stringify([...found]) !== JSON.stringify([...vhostsOf]);
-      vhostsOf = found;
-      if (isOther) list.refresh();
-    } catch (error) {
-      page.fail(error);
-    }
-  }
-
   fill(page.view, list.element, folded("Add a user", addForm(list)));
+}
+
+async function usersWithVhosts(signal) {
+  const [users, permissions] = await Promise.all([
+    api.get("/users", {}, {signal}),
+    api.get("/permissions", {columns: "user,vhost"}, {signal}),
+  ]);
+  const vhostsOf = new Map(users.map((user) => [user.name, []]));
+  for (const {user, vhost} of permissions) vhostsOf.get(user)?.push(vhost);
+  return users.map((user) => ({...user, vhosts: vhostsOf.get(user.name)}));
 }
 
 export function tagsShown(tags) {

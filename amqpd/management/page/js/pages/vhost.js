@@ -4,14 +4,14 @@ import * as api from "../api.js";
 import * as format from "../format.js";
 import * as session from "../session.js";
 import {badge, button, element, factRows, fill, folded, section, update} from "../dom.js";
-import {chart, rangeChoice, rangeQuery} from "../chart.js";
+import {chart, chartsCard, rangeQuery} from "../chart.js";
 import {FieldError, confirmed, field, form} from "../form.js";
 import {tagsField} from "../admin_fields.js";
 import {explaining} from "../reasons.js";
 import {globalRates, lengths} from "../series.js";
 import {go, link, reload} from "../router.js";
 import {limitPart} from "../limit_parts.js";
-import {permissionPart, refreshVhosts, userNames} from "../permission_parts.js";
+import {permissionPart, userNames} from "../permission_parts.js";
 import {stateShown, typeText} from "./vhosts.js";
 
 export const title = (page) => `Virtual host ${page.parameters[0]}`;
@@ -30,17 +30,10 @@ export async function show(page) {
   const topics = permissionPart("topic-permissions", {vhost: name}, users, changed);
   const limits = limitPart("vhost", [name], changed, {isSingle: true});
   const tracing = tracingPart(name, changed);
-  let repeat = {now() {}};
-  const range = rangeChoice(() => repeat.now());
   fill(
     page.view,
     section("What is known", described),
-    element(
-      "section",
-      {class: "card", "aria-label": "Messages"},
-      element("div", {class: "head"}, element("h2", {}, "Messages"), element("span", {class: "spacer"}), range),
-      element("div", {class: "charts"}, queued.element, rates.element),
-    ),
+    chartsCard("Messages", [queued, rates], changed),
     permissions.element,
     topics.element,
     limits.element,
@@ -48,7 +41,7 @@ export async function show(page) {
     folded("Change description and tags", changeForm(first)),
     section("Delete", element("p", {class: "muted"}, "With it go all its queues, messages, exchanges, bindings, policies and permissions."), button("Delete this virtual host", () => removeVhost(name), {class: "danger"})),
   );
-  repeat = page.every(null, async (signal) => {
+  const repeat = page.every(null, async (signal) => {
     const [vhost, given, topicsGiven, limitsGiven] = await Promise.all([
       api.get(path, rangeQuery("lengths", "msg_rates"), {signal}),
       api.get(`${path}/permissions`, {}, {signal}),
@@ -68,7 +61,6 @@ export async function show(page) {
     topics.update(topicsGiven);
     limits.update(limitsGiven);
     tracing.update(vhost);
-    page.view.dataset.loaded = "true";
   });
 }
 
@@ -163,7 +155,7 @@ async function removeVhost(name) {
     act: async (values) => {
       if (isFull && values.typed !== name) throw new FieldError(`That is not ${name}.`);
       await api.remove(api.path("vhosts", name));
-      await refreshVhosts();
+      await api.refreshVhosts();
     },
   });
   if (!isDone) return;

@@ -7,8 +7,7 @@ import {field, form} from "../form.js";
 import {QUEUE_TYPES, tagsField} from "../admin_fields.js";
 import {explaining} from "../reasons.js";
 import {link} from "../router.js";
-import {listing} from "../table.js";
-import {refreshVhosts} from "../permission_parts.js";
+import {listing} from "../listing.js";
 
 export const title = "Virtual hosts";
 
@@ -18,7 +17,7 @@ export async function show(page) {
   const list = listing(page, {
     name: "vhosts",
     noun: "virtual host",
-    path: "/vhosts",
+    all: (signal) => api.get("/vhosts", {}, {signal}),
     rowKey: (vhost) => vhost.name,
     sort: {sort: "name", reverse: false},
     columns: [
@@ -64,7 +63,7 @@ function addForm(list) {
       const known = await api.get("/vhosts", {columns: "name", disable_stats: true});
       if (known.some((vhost) => vhost.name === name)) throw new api.ApiError(409, "", `There is a virtual host ${name} already.`);
       await api.put(api.path("vhosts", name), {description, tags, ...(type ? {default_queue_type: type} : {})});
-      await refreshVhosts();
+      await api.refreshVhosts();
       list.refresh();
     }),
     done: ({name}) => `Virtual host ${name} is there, and you may do everything in it.`,
