@@ -27,9 +27,6 @@ METHODS = b"HEAD, GET, OPTIONS"
 ANSWERS_AT_ONCE = 16
 """Who asks while so many are answered is told to come again: each answer keeps all its numbers until it is read."""
 
-PATIENCE_S = 30.0
-"""How long somebody may take to read a piece of an answer."""
-
 NOT_FOUND = b'{"error":"Object Not Found","reason":"Not Found"}'
 
 
@@ -100,9 +97,6 @@ class Application:
         try:
             async with self._turns.take() as turn:
                 await self._write(answer, wanted, turn, gone)
-        except TimeoutError:
-            # Nobody reads. What is not finished the server cuts off, so that nobody takes it for the whole.
-            return
         except Exception as error:
             where = "".join(traceback.format_exception(error))
             fields: dict[str, object] = {"path": scope["path"], "traceback": where}
@@ -124,12 +118,12 @@ class Application:
             async for part in parts:
                 answer.add(part.metric, part.is_first)
                 if answer.is_long():
-                    await turn.meanwhile(asyncio.wait_for(answer.flush(), PATIENCE_S))
+                    await turn.meanwhile(answer.flush())
                     if gone.done():
                         return
         for metric in self._telemetry.metrics(wanted.registry):
             answer.add(metric, True)
-        await turn.meanwhile(asyncio.wait_for(answer.finish(), PATIENCE_S))
+        await turn.meanwhile(answer.finish())
 
 
 async def _until_gone(receive: Receive) -> None:

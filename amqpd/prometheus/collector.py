@@ -101,6 +101,9 @@ class Collector:
 
 async def _each(scrape: Scrape, group: Group[Any, Any], turn: Turn) -> list[Row]:
     """A row for each thing."""
+    if group.prepare is not None:
+        for _step in group.prepare(scrape):
+            await turn.others_too()
     reads = [family.read for family in group.families]
     rows: list[Row] = []
     for thing in group.things(scrape):

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Any, Generic, TypeVar
 
 from amqpd.prometheus.scrape import Scrape
@@ -41,19 +42,36 @@ class Family(Generic[Seen]):
     """Whether the sum over all things means something."""
 
 
-def counter(name: str, help: str, read: Callable[[Seen], float | None]) -> Family[Seen]:
+Read = Callable[[Seen], float | None] | str
+"""How a family is read: the name of an attribute will do."""
+
+
+def counter(name: str, help: str, read: Read[Seen]) -> Family[Seen]:
     """A family that only grows."""
-    return Family(name, "counter", help, read)
+    return Family(name, "counter", help, _reader(read))
 
 
-def gauge(name: str, help: str, read: Callable[[Seen], float | None], is_summed: bool = True) -> Family[Seen]:
+def gauge(name: str, help: str, read: Read[Seen], is_summed: bool = True) -> Family[Seen]:
     """A family that goes up and down."""
-    return Family(name, "gauge", help, read, is_summed)
+    return Family(name, "gauge", help, _reader(read), is_summed)
 
 
-def untyped(name: str, help: str, read: Callable[[Seen], float | None]) -> Family[Seen]:
+def untyped(name: str, help: str, read: Read[Seen]) -> Family[Seen]:
     """A family that RabbitMQ gives no type."""
-    return Family(name, "unknown", help, read)
+    return Family(name, "unknown", help, _reader(read))
+
+
+def _reader(read: Read[Seen]) -> Callable[[Seen], float | None]:
+    return attrgetter(read) if isinstance(read, str) else read
+
+
+def itself(thing: Any) -> Any:
+    """A number is read of itself."""
+    return thing
+
+
+def _the_thing(_scrape: Scrape, thing: Any) -> Any:
+    return thing
 
 
 def no_labels(_thing: Any) -> Labels:
@@ -69,7 +87,7 @@ class Group(Generic[Thing, Seen]):
     families: tuple[Family[Seen], ...]
     things: Callable[[Scrape], Sequence[Thing]]
     """What there is, taken in one turn; what is gone is taken in the same."""
-    look: Callable[[Scrape, Thing], Seen]
+    look: Callable[[Scrape, Thing], Seen] = _the_thing
     labels: Callable[[Thing], Labels] = no_labels
     """What tells one thing from others."""
     where: tuple[str, ...] = EVERYWHERE
@@ -80,6 +98,8 @@ class Group(Generic[Thing, Seen]):
     """Sums are made also where things are told apart, by these labels."""
     begins: Callable[[Scrape], Sequence[tuple[Labels, Seen]]] | None = None
     """What sums begin with: what was counted of things that are gone."""
+    prepare: Callable[[Scrape], Iterable[object]] | None = None
+    """What is to be done before things that are told apart are looked at, step by step."""
     is_always: bool = False
     """Whether /metrics/detailed has it unasked, under its own name: dashboards join it with everything else."""
     is_replaced_by: str = ""

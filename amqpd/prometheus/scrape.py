@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Collection
-from dataclasses import dataclass
 
 from amqpd.broker.exchange import Exchange
 from amqpd.broker.queues.queue import Queue
@@ -22,27 +20,6 @@ LOOKED_AT_IN_HANDS = 5000
 
 PROTOCOLS = ("amqp091", "http")
 """Those that clients log in to, as RabbitMQ calls them."""
-
-
-@dataclass(slots=True)
-class Traffic:
-    """Bytes and packets of a connection, or of those that are gone."""
-
-    received_bytes: int = 0
-    written_bytes: int = 0
-    reads: int = 0
-    writes: int = 0
-    unwritten_bytes: int = 0
-    channels: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Died:
-    """How many messages have died in the queues of a type whose dead go the same way, by reason."""
-
-    queue_type: str
-    strategy: str
-    counts: dict[str, int]
 
 
 class Scrape:
@@ -124,35 +101,3 @@ class Scrape:
         if self._bytes_in_hands is None:
             self._bytes_in_hands = bytes_in_hands(self.site.connections(), LOOKED_AT_IN_HANDS)
         return self._bytes_in_hands.get(queue, 0)
-
-
-def traffic_of(connection: Connection) -> Traffic:
-    """Bytes and packets of a connection."""
-    return Traffic(
-        connection.received_bytes,
-        connection.written_bytes(),
-        int(connection.reads),
-        int(connection.writes),
-        int(connection.unwritten_bytes),
-        len(connection.channels),
-    )
-
-
-def files_max() -> float:
-    """How many files and sockets the process may have open."""
-    try:
-        import resource
-    except ImportError:  # not a POSIX system
-        return math.inf
-    limit: int = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
-    return math.inf if limit == resource.RLIM_INFINITY else limit
-
-
-def disk_bytes(name: str) -> int | None:
-    """How much the process has had to do with the disk, "read_bytes" or "write_bytes"; None where the system does not tell."""
-    try:
-        with open("/proc/self/io") as counts:
-            told = dict(line.split(": ") for line in counts)
-    except OSError:
-        return None
-    return int(told[name])

@@ -11,7 +11,7 @@ from pamqp import commands
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as openmetrics_families
 
 from amqpd.management.site import Machine, Site
-from amqpd.prometheus import application, turns
+from amqpd.prometheus import turns
 from amqpd.prometheus.application import Application
 from amqpd.testing import MemoryBroker
 from tests.prometheus.conftest import Endpoint
@@ -262,24 +262,6 @@ def test_who_is_cancelled_is_in_nobodys_way(
         return (await endpoint.called()).status
 
     assert asyncio.run(asyncio.wait_for(ask(), 60)) == 200
-
-
-def test_who_does_not_read_is_not_waited_for(
-    endpoint: Endpoint, broker: MemoryBroker, monkeypatch: pytest.MonkeyPatch
-):
-    declare(broker, 2000)
-    monkeypatch.setattr(application, "PATIENCE_S", 0.01)
-
-    async def nothing() -> Any:
-        await asyncio.Event().wait()
-
-    async def send(message: Any) -> None:
-        if message["type"] == "http.response.body":
-            await nothing()
-
-    asyncio.run(endpoint.application(PER_OBJECT, nothing, send))
-    assert "internal error" not in broker.events.sentences()
-    assert endpoint.call().status == 200
 
 
 def test_more_than_some_at_once_have_to_come_again(endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch):

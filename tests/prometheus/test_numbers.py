@@ -126,6 +126,18 @@ def test_what_channels_wait_for(endpoint: Endpoint, peer: Peer):
     assert endpoint.value("rabbitmq_channel_prefetch") == 0
 
 
+def test_what_is_settled_but_not_committed_is_still_in_hands(endpoint: Endpoint, peer: Peer):
+    peer.publish(1, "", "q", b"four")
+    peer.call(1, commands.Tx.Select())
+    peer.call(1, commands.Basic.Get(queue="q"))
+    peer.send(1, commands.Basic.Ack(1))
+    assert endpoint.value("rabbitmq_queue_messages_unacked") == 1
+    assert endpoint.value("rabbitmq_queue_messages_unacked_bytes") == 4
+    assert endpoint.value("rabbitmq_queue_messages_bytes") == 4
+    peer.call(1, commands.Tx.Commit())
+    assert endpoint.value("rabbitmq_queue_messages_bytes") == 0
+
+
 def test_the_machine(endpoint: Endpoint):
     assert endpoint.value("rabbitmq_process_resident_memory_bytes") == 111_000
     assert endpoint.value("rabbitmq_resident_memory_limit_bytes") == 222_000
@@ -493,6 +505,13 @@ def test_queues_are_detailed_by_virtual_host(endpoint: Endpoint, broker: MemoryB
     assert set(endpoint.values(name, f"{path}&vhost=a+b%26c&vhost=%2F&vhost=unknown")) == {here, there}
     assert not endpoint.values(name, f"{path}&vhost=unknown")
     assert not endpoint.values(name, f"{path}&vhost=%FF%00")
+
+
+def test_what_was_published_is_detailed_also_when_nothing_else_is(endpoint: Endpoint, peer: Peer):
+    peer.publish(1, "", "q", b"m")
+    path = "/metrics/detailed?family=channel_queue_exchange_metrics"
+    labels = (("queue", "q"), ("queue_vhost", "/"))
+    assert endpoint.values("rabbitmq_detailed_queue_messages_published_total", path) == {labels: 1}
 
 
 def test_one_group_replaces_another(endpoint: Endpoint, peer: Peer):

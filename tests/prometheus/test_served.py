@@ -18,7 +18,7 @@ from amqpd.app import StartError
 from amqpd.testing import broker_in_thread
 from amqpd.testing.certificates import LOCALHOST, Authority
 
-PATIENCE_S = 10
+PATIENCE_S = 60
 
 
 def read(url: str, context: ssl.SSLContext | None = None, **headers: str) -> bytes:

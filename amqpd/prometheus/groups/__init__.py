@@ -1,0 +1,1 @@
+"""Every metric there is, by what it is of."""
