@@ -79,7 +79,7 @@ class DataDirectory:
             spill = str(self._path / SPILL)
             storage.spill = Spill(self._files, spill, self._segment_bytes, storage.indexes)
         except OSError as error:
-            raise CannotStart(f"cannot use data directory {self._path}: {error.strerror or error}") from None
+            raise cannot_use(error, self._path) from None
         return storage
 
     def recover(self, broker: Broker, users: Users, events: Events) -> None:
@@ -108,7 +108,7 @@ class DataDirectory:
         except UnknownChange as unknown:
             raise CannotStart(f"{self._path / LOG} has {unknown}") from None
         except OSError as error:
-            raise CannotStart(f"cannot use {self._path / LOG}: {error.strerror or error}") from None
+            raise cannot_use(error, self._path / LOG) from None
 
     def _replay(self, broker: Broker, users: Users, events: Events) -> None:
         storage = broker.storage
@@ -133,6 +133,11 @@ class DataDirectory:
     def close(self) -> None:
         """Let others use it."""
         self._lock.close()
+
+
+def cannot_use(error: OSError, path: Path) -> CannotStart:
+    """What is said where the system refuses a file; `path` if it does not say which."""
+    return CannotStart(f"cannot use {error.filename or path}: {error.strerror or error}")
 
 
 class Replayed(Definitions):

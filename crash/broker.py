@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import os
+import random
 import signal
 import socket
 import subprocess
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 START_TIMEOUT_S = 60
 STOP_TIMEOUT_S = 60
 SEGMENT_BYTES = 1 << 20
+PORTS = range(20_000, 32_000)
 
 
 class BrokerFailed(Exception):
@@ -112,8 +115,8 @@ class Broker:
 
 
 def free_port() -> int:
-    """A port nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """A port that nobody listens on, and that the system gives to nobody who asks for any."""
+    for port in random.sample(PORTS, 100):
+        with suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            return port
+    raise BrokerFailed(f"no port is free among 100 of {PORTS}")

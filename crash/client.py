@@ -16,7 +16,7 @@ from pamqp import commands
 from crash import frames
 from crash.ledger import Entry
 
-ANSWER_TIMEOUT_S = 30
+ANSWER_TIMEOUT_S = 60
 CONNECTION_FORCED = 320
 READ_BYTES = 1 << 18
 

@@ -19,7 +19,7 @@ from crash.streaming import read_stream
 from crash.topology import Topology
 
 NOT_FOUND = 404
-BURIED_S = 0.2
+BURIED_S = 1.0
 PROMPT_S = 0.02
 TRANSIENT = b"\x01"
 

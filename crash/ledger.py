@@ -34,7 +34,7 @@ class Place(enum.Enum):
 COPY_BYTES = 64  # properties, position and name of the queue of one message, about
 
 EXACT_S = 0.002  # times are kept in whole milliseconds
-LATE_S = 5.0  # a machine that does other things as well is no violation
+LATE_S = 30.0  # a machine that does other things as well is no violation
 
 NO, PERHAPS, CERTAIN = Certainty.NO, Certainty.PERHAPS, Certainty.CERTAIN
 

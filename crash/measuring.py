@@ -9,7 +9,7 @@ from pathlib import Path
 from crash.broker import SEGMENT_BYTES
 from crash.ledger import Ledger
 
-PATIENCE_S = 20  # cleaning up may take its time
+PATIENCE_S = 60  # cleaning up may take its time
 
 
 @dataclass(frozen=True)

@@ -36,7 +36,7 @@ from crash.traffic import (
 from crash.transacting import Transactor
 from crash.worker import Scene, Worker
 
-JOIN_TIMEOUT_S = 90
+JOIN_TIMEOUT_S = 180
 
 
 class Violated(Exception):

@@ -14,7 +14,7 @@ from crash.worker import Scene, Worker
 
 PREFETCH = 100
 QUIET_S = 0.02
-PATIENCE_S = 30
+PATIENCE_S = 60
 
 
 class StreamPublisher(Worker):

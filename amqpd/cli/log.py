@@ -26,6 +26,7 @@ from amqpd.store.inspection import (
     Inspection,
     Inspector,
     LiveBytes,
+    LogMoved,
     SegmentFigures,
     Stretch,
     take_queue_figures,
@@ -105,7 +106,7 @@ def main(argv: list[str]) -> int:
         return set_aside(directory)
     except CannotUse as error:
         return _complain(str(error))
-    except (UnknownFormat, CannotSetAside) as error:
+    except (UnknownFormat, LogMoved, CannotSetAside) as error:
         return _complain(str(error))
     except UnknownChange as error:
         return _complain(f"{directory / LOG} has {error}")
@@ -137,7 +138,7 @@ class Contents:
     """A log with everything in it: what was found, and the definitions and queues that it makes."""
 
     def __init__(self, directory: Path) -> None:
-        """Read the log of a data directory. Raises UnknownFormat, UnknownChange or OSError."""
+        """Read the log of a data directory. Raises LogMoved, UnknownFormat, UnknownChange or OSError."""
         live = LiveBytes()
         clock, events = MachineClock(), Events()
         storage = Storage(events)
@@ -228,7 +229,7 @@ def stretch_record(stretch: Stretch) -> dict[str, object]:
 
 
 def inspect(directory: Path, queue: str | None, as_json: bool) -> int:
-    """Print what is in the log; the exit status. Raises CannotUse, UnknownFormat, UnknownChange or OSError."""
+    """Print what is in the log; the exit status. Raises CannotUse, LogMoved, UnknownFormat, UnknownChange or OSError."""
     contents = Contents(directory)
     queues = contents.queues(queue)
     if as_json:

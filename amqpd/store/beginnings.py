@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Final
 
-from librt.strings import read_i16_le, read_i32_le
 from mypy_extensions import i64
 
 from amqpd.message import Message
@@ -15,8 +14,7 @@ from amqpd.store.records import (
     FRAMED_BODY_MAX,
     MESSAGE,
     MESSAGE_HEAD_BYTES,
-    OFFSET_MASK,
-    content_start,
+    body_start,
     read_message,
     record_size,
 )
@@ -67,9 +65,7 @@ def _beginning_bytes(data: bytes, at: i64, body_max: i64) -> i64:
         return MESSAGE_HEAD_BYTES
     if data[at + 4] != MESSAGE:
         return _NO_MESSAGE
-    address_bytes: i64 = i64(read_i16_le(data, at + 6)) & 0xFFFF
-    header_bytes: i64 = i64(read_i32_le(data, at + 12)) & OFFSET_MASK
-    before_body: i64 = content_start(data, at) - at + address_bytes + header_bytes
+    before_body: i64 = body_start(data, at) - at
     body_bytes: i64 = record_size(data, at) - before_body
     if body_bytes < 0:
         return _NO_MESSAGE

@@ -141,14 +141,21 @@ class DiskFile(File):
         return offset
 
     def read(self, offset: i64, size: i64) -> bytes:
-        data = os.pread(self._descriptor, int(size), int(offset))
+        try:
+            return self._read(int(offset), int(size))
+        except OSError as error:
+            # the system does not say which file it was
+            raise OSError(error.errno, error.strerror, self._path) from None
+
+    def _read(self, offset: int, size: int) -> bytes:
+        data = os.pread(self._descriptor, size, offset)
         if len(data) == size:
             return data
         pieces = [data]
         while data:
             offset += len(data)
             size -= len(data)
-            data = os.pread(self._descriptor, int(size), int(offset)) if size else b""
+            data = os.pread(self._descriptor, size, offset) if size else b""
             pieces.append(data)
         return b"".join(pieces)
 

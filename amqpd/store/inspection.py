@@ -39,6 +39,13 @@ from amqpd.store.segment import (
 
 MESSAGES_AT_ONCE: Final = 4096
 
+OPENED_AHEAD: Final = 256
+"""So many segments are open, from the one that is read: a running broker may remove them and they can still be read."""
+
+
+class LogMoved(Exception):
+    """A running broker has removed a segment before it could be read; the message says which."""
+
 
 @final
 class Stretch:
@@ -231,47 +238,69 @@ class Inspection:
 class Inspector:
     """Reads a log once, from its front to its end."""
 
-    def __init__(self, files: Files, directory: str, log: LiveBytes, recovery: Recovery) -> None:
+    def __init__(
+        self,
+        files: Files,
+        directory: str,
+        log: LiveBytes,
+        recovery: Recovery,
+        opened_ahead: int = OPENED_AHEAD,
+    ) -> None:
         """`log` hears what `recovery`, which hears of all records, finds to be needed."""
         self._files = files
         self._directory = directory
         self._log = log
         self._recovery = recovery
+        self._opened_ahead = opened_ahead
+        self._opened: dict[int, File] = {}
         self._found = Inspection()
 
     def inspect(self) -> Inspection:
-        """What there is; damage is a gap for the recovery. Raises UnknownFormat or OSError.
-
-        All segments are opened first: those that a running broker removes meanwhile can still be read.
-        """
-        opened = self._open_all()
-        numbers = sorted(opened)
+        """What there is; damage is a gap for the recovery. Raises LogMoved, UnknownFormat or OSError."""
         try:
+            numbers = self._open_front()
             for index, number in enumerate(numbers):
                 if index:
                     self._miss(numbers[index - 1] + 1, number)
-                ends_at = told_end(opened.get(number + 1), number + 1)
-                self._read(opened[number], number, number == numbers[-1], ends_at)
+                self._open_ahead(numbers[index : index + self._opened_ahead])
+                ends_at = told_end(self._opened.get(number + 1), number + 1)
+                self._read(self._opened[number], number, number == numbers[-1], ends_at)
+                self._opened.pop(number).close()
         finally:
-            for file in opened.values():
-                file.close()
+            self._close_all()
         self._recovery.finish(self._log)
         return self._found
 
-    def _open_all(self) -> dict[int, File]:
-        opened: dict[int, File] = {}
-        try:
-            for number in numbers_there(self._files, self._directory):
+    def _open_front(self) -> list[int]:
+        """Open the oldest segments; the numbers of all there are, in order."""
+        for number in numbers_there(self._files, self._directory):
+            if len(self._opened) == self._opened_ahead:
+                break
+            try:
+                self._opened[number] = self._files.open(segment_path(self._directory, number), False)
+            except FileNotFoundError:
+                # The front has moved on, and those before have gone with it.
+                self._close_all()
+        # Listed again: what was alive in the segments that have gone may be in one that came.
+        last = max(self._opened, default=0)
+        behind = [number for number in numbers_there(self._files, self._directory) if number > last]
+        return sorted(self._opened) + behind
+
+    def _open_ahead(self, numbers: list[int]) -> None:
+        for number in numbers:
+            if number not in self._opened:
+                path = segment_path(self._directory, number)
                 try:
-                    opened[number] = self._files.open(segment_path(self._directory, number), False)
+                    self._opened[number] = self._files.open(path, False)
                 except FileNotFoundError:
-                    # The front has moved on; what is missing behind it is seen by its number.
-                    continue
-        except OSError:
-            for file in opened.values():
-                file.close()
-            raise
-        return opened
+                    raise LogMoved(
+                        f"{path} is not there any more, as a running broker removes what it is done with: try again"
+                    ) from None
+
+    def _close_all(self) -> None:
+        for file in self._opened.values():
+            file.close()
+        self._opened.clear()
 
     def _miss(self, start: int, end: int) -> None:
         """The segments from `start` up to, but without, `end` are missing."""

@@ -112,6 +112,7 @@ class SegmentLog(Log):
         self._total += size
         if group.first_in_segment:
             self._allowance = max(self._segment_bytes, SNAPSHOT_PART * group.snapshot_bytes)
+            group.segment.full_bytes = self._allowance
         group.unneeded = self._unneeded
         self._unneeded = []
 
@@ -127,10 +128,12 @@ class SegmentLog(Log):
 
     def read(self, position: i64, size: i64) -> bytes:
         segment = self._segment(position)
+        offset = offset_of(position)
         try:
-            data = segment.reader().read(offset_of(position), size)
+            # No further, however large a record says that it is: it may be damaged.
+            data = segment.reader().read(offset, max(0, min(size, segment.size - offset)))
         except OSError as error:
-            raise CannotRead(f"{segment.path}, offset {offset_of(position)}: {error.strerror}") from None
+            raise CannotRead(f"{segment.path}, offset {offset}: {error.strerror}") from None
         self._keep_open(segment)
         return data
 

@@ -8,6 +8,8 @@ from typing import Final, final
 
 from mypy_extensions import i64
 
+from amqpd.store.records import segment_of
+
 CHUNK_MESSAGES: Final = 4096
 _DISTANCE_MAX: Final = 1 << 31
 _SHARE_BITS: Final = 32
@@ -246,6 +248,36 @@ class PagedMessages:
             self._taken_chunks += 1
         if self._taken_chunks == len(self._chunks) or self._taken_chunks >= _TAKEN_CHUNKS_MAX:
             self._forget_taken_chunks()
+
+    def clear(self) -> list[tuple[int, int]]:
+        """Forget all messages; where they were: a position in a segment of the log, and their shares in it together.
+
+        A segment comes again where others came between.
+        """
+        runs: list[tuple[int, int]] = []
+        at = self._taken
+        run_position: i64 = 0
+        run_share: i64 = 0
+        for number in range(self._taken_chunks, len(self._chunks)):
+            chunk = self._chunks[number]
+            while at < len(chunk.keys):
+                position: i64 = chunk.positions[at]
+                if segment_of(position) != segment_of(run_position):
+                    if run_share:
+                        runs.append((run_position, run_share))
+                    run_position = position
+                    run_share = 0
+                run_share += chunk.share(at)
+                at += 1
+            at = 0
+        if run_share:
+            runs.append((run_position, run_share))
+        self.count = 0
+        self._chunks.clear()
+        self._firsts.clear()
+        self._taken_chunks = 0
+        self._taken = 0
+        return runs
 
     def find(self, queue_position: i64) -> PagedMessage | None:
         """The message at this place of the queue, if it is here."""

@@ -29,7 +29,7 @@ class QueueIndex:
         self.resident: dict[int, Message] = {}
         self.paged = PagedMessages()
         self.paged_body_bytes: i64 = 0
-        """How large the bodies of what is paged are together."""
+        """How large the bodies of what is paged are together; where a stream was cut, about so large."""
         self.settled: list[int] = []
         """Positions done with since the last group, as starts and ends in turn."""
         self.dropped: set[int] = set()

@@ -8,7 +8,7 @@ from librt.strings import read_i16_le, read_i32_le, read_i64_le
 from mypy_extensions import i64
 
 from amqpd.message import Message
-from amqpd.store.api import Group, Log
+from amqpd.store.api import CannotRead, Group, Log
 from amqpd.store.queue_index import QueueIndex
 from amqpd.store.records import (
     GROUP_HEADER_BYTES,
@@ -17,9 +17,12 @@ from amqpd.store.records import (
     MESSAGE_HEAD_BYTES,
     SEGMENT_HEADER_BYTES,
     content_start,
+    group_is_whole,
     group_size,
     holder_count,
+    offset_of,
     record_size,
+    segment_of,
     write_holder,
     write_message_head,
 )
@@ -84,25 +87,30 @@ class Reclaimer:
         return False
 
     def _take_window(self, group: Group, size: i64) -> i64:
-        """Work through the groups in the next `size` bytes, one at least; how many bytes that were."""
-        data = self._log.read(self._at, max(size, GROUP_HEADER_BYTES))
-        records_bytes = group_size(data, 0, self._at)
-        if records_bytes < 0:
-            # Nothing more: the segment ends here.
-            self._at = self._end
-            return size
-        if GROUP_HEADER_BYTES + records_bytes > len(data):
-            data = self._log.read(self._at, GROUP_HEADER_BYTES + records_bytes)
+        """Work through the groups in the next `size` bytes, one at least; how many bytes that were.
+
+        What is damaged must neither go with its segment nor be written again as if it were not. Raises CannotRead.
+        """
         base = self._at
+        data = self._log.read(base, max(size, GROUP_HEADER_BYTES))
+        first_bytes: i64 = GROUP_HEADER_BYTES + group_size(data, 0, base)
+        if first_bytes > self._end - base:
+            raise damaged(base)
+        if first_bytes > len(data):
+            data = self._log.read(base, first_bytes)
         at: i64 = 0
         while at + GROUP_HEADER_BYTES <= len(data):
             records_bytes = group_size(data, at, base + at)
             end: i64 = at + GROUP_HEADER_BYTES + records_bytes
-            if records_bytes < 0 or end > len(data):
+            if records_bytes >= 0 and end > len(data) and at:
                 break
+            if records_bytes < 0 or not group_is_whole(data, at, records_bytes):
+                raise damaged(base + at)
             self._take_records(group, data, at + GROUP_HEADER_BYTES, end, base)
             at = end
-        self._at = base + at
+            self._at = base + at
+        if not at:
+            raise damaged(base)
         return at
 
     def _take_records(self, group: Group, data: bytes, at: i64, end: i64, base: i64) -> None:
@@ -175,6 +183,13 @@ class Reclaimer:
             self._log.release(holder.new_position, holder.new_share)
             return
         self._log.release(holder.position, holder.share)
+
+
+def damaged(position: i64) -> CannotRead:
+    """What is said where there should be a group."""
+    return CannotRead(
+        f"segment {segment_of(position)}, offset {offset_of(position)}: there is no group, or its CRC is wrong"
+    )
 
 
 def share_held(index: QueueIndex, queue_position: i64, position: i64) -> i64:

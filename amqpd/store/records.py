@@ -217,11 +217,16 @@ def content_start(data: bytes, at: i64) -> i64:
     return at + MESSAGE_HEAD_BYTES + holder_count(data, at) * HOLDER_BYTES
 
 
+def body_start(data: bytes, at: i64) -> i64:
+    """Where the body of the message record at `data[at:]` begins."""
+    address_bytes: i64 = i64(read_i16_le(data, at + 6)) & 0xFFFF
+    header_bytes: i64 = i64(read_i32_le(data, at + 12)) & OFFSET_MASK
+    return content_start(data, at) + address_bytes + header_bytes
+
+
 def body_mark(data: bytes, at: i64) -> i64:
     """Of the message whose record is at `data[at:]`: twice the size of its body, and one more if it EXPIRES by itself."""
-    address_bytes: i64 = i64(read_i16_le(data, at + 6)) & 0xFFFF
-    body_at: i64 = content_start(data, at) + address_bytes + i64(read_i32_le(data, at + 12))
-    size: i64 = at + record_size(data, at) - body_at
+    size: i64 = at + record_size(data, at) - body_start(data, at)
     return (size << 1) | (1 if data[at + 5] & EXPIRES else 0)
 
 
@@ -339,10 +344,7 @@ def check_record(data: bytes, at: i64, end: i64) -> i64:
 def _check_inside(data: bytes, at: i64, size: i64, record_type: i64) -> None:
     """Raise RecordDamaged unless what the record says of its parts fits its size."""
     if record_type == MESSAGE:
-        address_bytes: i64 = i64(read_i16_le(data, at + 6)) & 0xFFFF
-        header_bytes: i64 = i64(read_i32_le(data, at + 12)) & OFFSET_MASK
-        fits = holder_count(data, at) > 0
-        fits = fits and content_start(data, at) - at + address_bytes + header_bytes <= size
+        fits = holder_count(data, at) > 0 and body_start(data, at) - at <= size
     elif record_type == COUNTS:
         counts: i64 = i64(read_i32_le(data, at + 13)) & OFFSET_MASK
         fits = COUNTS_HEAD_BYTES + counts * COUNT_BYTES == size

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from array import array
-from bisect import bisect_right
 from typing import Final, final
 
 from librt.strings import read_i64_le
@@ -29,6 +28,8 @@ PILES_MAX: Final = 8
 
 SORTED_AT_ONCE_MESSAGES: Final = 524288
 
+TIDIED_MIN: Final = 65536
+
 
 @mypyc_attr(allow_interpreted_subclasses=True)
 class Definitions:
@@ -48,31 +49,52 @@ class Definitions:
 
 @final
 class Intervals:
-    """A set of numbers, as intervals that do not touch each other."""
+    """A set of numbers. After `tidy`, the intervals are in order, and do not touch each other.
 
-    def __init__(self) -> None:
-        self.starts: list[int] = []
-        self.ends: list[int] = []
+    They may be added in any order: to keep them in order all the time would be more work the more there are.
+    """
+
+    def __init__(self, tidied_min: i64 = TIDIED_MIN) -> None:
+        """`tidied_min` is how many there are at least when they are put in order unasked, to take less memory."""
+        self.starts: array[int] = array("q")
+        self.ends: array[int] = array("q")
+        self.end: i64 = 0
+        """No number is as high as this, or higher."""
+        self._tidied_min = tidied_min
+        self._tidied_at = tidied_min
 
     def add(self, start: i64, end: i64) -> None:
         """Add the numbers from `start` up to, but without, `end`."""
         if start >= end:
             return
-        starts, ends = self.starts, self.ends
-        if ends and ends[-1] == start:
+        self.end = max(self.end, end)
+        ends = self.ends
+        count: i64 = len(ends)
+        if count and ends[-1] == start:
             ends[-1] = end
             return
-        if not ends or start > ends[-1]:
-            starts.append(start)
+        self.starts.append(start)
+        ends.append(end)
+        if count + 1 >= self._tidied_at:
+            self.tidy()
+            self._tidied_at = max(self._tidied_min, 2 * len(self.starts))
+
+    def tidy(self) -> None:
+        """Put the intervals in order, and make one of those that touch."""
+        starts, ends = self.starts, self.ends
+        self.starts = array("q")
+        self.ends = array("q")
+        for at in sorted(range(len(starts)), key=starts.__getitem__):
+            self._add_behind(starts[at], ends[at])
+
+    def _add_behind(self, start: i64, end: i64) -> None:
+        """Add what begins at the start of the last interval, or behind that."""
+        ends = self.ends
+        if len(ends) and start <= ends[-1]:
+            ends[-1] = max(i64(ends[-1]), end)
+        else:
+            self.starts.append(start)
             ends.append(end)
-            return
-        first: i64 = bisect_right(ends, start - 1)
-        last: i64 = bisect_right(starts, end)
-        if first < last:
-            start = min(start, i64(starts[first]))
-            end = max(end, i64(ends[last - 1]))
-        starts[first:last] = [start]
-        ends[first:last] = [end]
 
 
 @final
@@ -155,10 +177,7 @@ class RecoveredQueue:
 
     def next_queue_position(self) -> i64:
         """Where the queue goes on: behind everything that was ever told of it."""
-        next_position: i64 = max(self.delivered, self._end)
-        if self.settled.ends:
-            next_position = max(next_position, i64(self.settled.ends[-1]))
-        return next_position
+        return max(self.delivered, self._end, self.settled.end)
 
     def counts_of(self, paged: PagedMessages) -> dict[int, int]:
         """What the queue has counted of those messages that are left."""
@@ -169,6 +188,7 @@ class RecoveredQueue:
     def finish(self, index: QueueIndex, log: Log) -> None:
         """Let the index have what is left, and the log know what it keeps alive."""
         index.delivered = self.delivered
+        self.settled.tidy()
         unsettled = Unsettled(self.settled, index, log)
         pile = self._merged_piles()
         for at in range(len(pile.queue_positions)):

@@ -79,6 +79,8 @@ class Segment:
         """Where the next group goes."""
         self.live: i64 = 0
         """How many bytes of it are still needed."""
+        self.full_bytes: i64 = 0
+        """No group is begun behind this size: zeros there would be for nobody."""
         self._files = files
         self._directory = directory
         self._durable = durable
@@ -113,9 +115,10 @@ class Segment:
         if end <= self._length:
             return
         self._length = end
-        if end - offset <= SMALL_GROUP_BYTES:
-            data.append(ZEROS_AHEAD)
-            self._length = end + len(ZEROS_AHEAD)
+        ahead: i64 = min(len(ZEROS_AHEAD), self.full_bytes - end)
+        if ahead > 0 and end - offset <= SMALL_GROUP_BYTES:
+            data.append(ZEROS_AHEAD[:ahead])
+            self._length = end + ahead
 
     def reader(self) -> File:
         """Its file, to read from. Raises OSError."""

@@ -20,8 +20,8 @@ from amqpd.store.records import (
     MESSAGE,
     MESSAGE_HEAD_BYTES,
     RECORD_HEAD_BYTES,
+    body_start,
     content_bytes,
-    content_start,
     holder_count,
     offset_of,
     read_message,
@@ -34,7 +34,6 @@ GAP_MAX_BYTES: Final = 16384
 """What is no further apart than this is read together."""
 
 READ_MAX_BYTES: Final = 1048576
-RELEASED_AT_ONCE_MESSAGES: Final = 4096
 
 
 @final
@@ -92,11 +91,8 @@ class Storage:
     def _release_paged(self, index: QueueIndex) -> None:
         if not index.paged.count:
             return
-        while index.paged.count:
-            first = index.paged.first(RELEASED_AT_ONCE_MESSAGES, UNLIMITED)
-            for paged in first:
-                self.log_of(paged.log_position).release(paged.log_position, paged.share)
-            index.paged.drop(len(first))
+        for position, share in index.paged.clear():
+            self.log_of(position).release(position, share)
         index.paged_body_bytes = 0
         self._trim_spill()
 
@@ -230,6 +226,8 @@ class Storage:
             self.journal.settle_range(index, first[0].queue_position, first[-1].queue_position + 1)
         for paged in first:
             self.log_of(paged.log_position).release(paged.log_position, paged.share)
+        # How large their bodies are is not known without reading them: as large as the others.
+        index.paged_body_bytes -= index.paged_body_bytes * len(first) // index.paged.count
         index.paged.drop(len(first))
         self._trim_spill()
 
@@ -276,10 +274,10 @@ def has_record(data: bytes, at: i64) -> bool:
 
 
 def is_message(data: bytes, at: i64) -> bool:
-    """Whether a whole message record is there, and its holders fit into it."""
+    """Whether a whole message record is there, and what it says of its parts fits into it."""
     if not has_record(data, at) or data[at + 4] != MESSAGE or record_size(data, at) < MESSAGE_HEAD_BYTES:
         return False
-    return content_start(data, at) <= at + record_size(data, at)
+    return body_start(data, at) <= at + record_size(data, at)
 
 
 def check_held(data: bytes, at: i64, queue_id: i64, wanted: PagedMessage) -> None:

@@ -8,9 +8,14 @@ from zlib import crc32
 import pytest
 from pamqp import commands
 
+from amqpd.app import make_broker
+from amqpd.auth.users import default_users
 from amqpd.broker.definitions import QueueDeclared
 from amqpd.cli.amqpd import main
+from amqpd.durability import CannotStart, DataDirectory
+from amqpd.events import Events
 from amqpd.store.files import DiskFiles
+from amqpd.testing.clock import FakeClock
 from amqpd.testing.durable import DurableBroker
 from amqpd.wire.fields import Field, encode_table
 from amqpd.wire.properties import Properties
@@ -221,7 +226,14 @@ def test_mistakes_are_one_line(capsys: pytest.CaptureFixture[str], directory: Pa
 
 def test_what_can_not_be_read_is_one_line(capsys: pytest.CaptureFixture[str], directory: Path):
     (directory / "log" / "0000000002.log").mkdir()
-    assert f"{directory}: Is a directory" in failure(capsys, "set-aside", str(directory))
+    for command in ("inspect", "set-aside"):
+        assert "log/0000000002.log: Is a directory" in failure(capsys, command, str(directory))
+    clock, events = FakeClock(), Events()
+    data = DataDirectory(DiskFiles(), directory, segment_bytes=65536, memory_bytes=1 << 30)
+    broker = make_broker(clock, events, data.open(clock, events))
+    with pytest.raises(CannotStart, match=r"log/0000000002\.log: Is a directory"):
+        data.recover(broker, default_users(), events)
+    data.close()
 
 
 def test_another_format_is_exit_2(capsys: pytest.CaptureFixture[str], directory: Path):

@@ -6,10 +6,14 @@ from pamqp import commands
 
 from amqpd.broker.definitions import QueueDeclared
 from amqpd.broker.queues.backlog import Backlog
+from amqpd.broker.queues.classic import ClassicQueue
 from amqpd.broker.queues.queue import Owner, Queue
 from amqpd.broker.unacked import Delivery
 from amqpd.message import PERSISTENT, Message
+from amqpd.store.api import CannotRead
+from amqpd.store.beginnings import beginnings
 from amqpd.store.budget import MESSAGE_OVERHEAD_BYTES, REPORTED_BYTES
+from amqpd.store.records import offset_of, read_message
 from amqpd.testing import DurableBroker
 from amqpd.testing.sink import message_of
 from amqpd.wire.properties import Properties
@@ -277,6 +281,38 @@ def test_what_was_purged_while_it_was_not_in_memory_is_not_there_after_a_kill():
 
 
 # Memory
+
+
+def test_what_is_damaged_on_disk_is_refused_or_read_as_one_message_and_never_as_anything_else():
+    broker = DurableBroker()
+    peer = broker.connect()
+    peer.call(1, commands.Queue.Declare(queue="q", durable=True))
+    for number in range(3):
+        peer.publish(1, "", "q", body_of(number, 40), Properties(delivery_mode=2))
+    queue = broker.broker.vhosts["/"].queues["q"]
+    assert isinstance(queue, ClassicQueue)
+    queue._backlog.page_out(0)
+    (index,) = queue.indexes()
+    storage = broker.broker.storage
+    paged = index.paged.first(3, 1 << 20)
+    files, path = broker.memory_files, "/data/log/0000000001.log"
+    start, size = offset_of(paged[1].log_position), paged[1].share
+    refused = 0
+    for offset in range(start, start + size):
+        for mask in (0x01, 0x40, 0x80, 0xFF):
+            files.corrupt(path, offset, mask)
+            try:
+                records = storage.records(index, paged)
+                found = [read_message(each.data, each.at) for each in records]
+                looked = beginnings(storage, index, paged, 10)
+            except CannotRead:
+                refused += 1
+            else:
+                assert all(len(each.body()) == each.body_size for each in [*found, *looked])
+                assert [number_of(found[0]), number_of(found[2])] == [0, 2]
+            files.corrupt(path, offset, mask)
+    assert refused > 4 * 20
+    assert [number_of(each) for each in storage.page_in(index, paged)] == [0, 1, 2]
 
 
 def test_a_backlog_that_only_grows_keeps_to_the_limit():

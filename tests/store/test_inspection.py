@@ -7,8 +7,16 @@ from amqpd.auth.users import Users
 from amqpd.broker.broker import Broker
 from amqpd.durability import CannotStart, Replayed
 from amqpd.events import Events
+from amqpd.store.api import Log
 from amqpd.store.files import File, Files
-from amqpd.store.inspection import Inspection, Inspector, LiveBytes, QueueFigures, take_queue_figures
+from amqpd.store.inspection import (
+    Inspection,
+    Inspector,
+    LiveBytes,
+    LogMoved,
+    QueueFigures,
+    take_queue_figures,
+)
 from amqpd.store.journal import Journal
 from amqpd.store.records import (
     DEFINITION,
@@ -262,3 +270,84 @@ def test_a_segment_that_goes_while_the_log_is_listed_is_not_missed():
     found = Inspector(files, LOG, LiveBytes(), recovery).inspect()
     assert found.damages == []
     assert found.segments[0].number == 2
+
+
+class Counted(Files):
+    """Counts the files that are open; one of them may vanish when another is opened."""
+
+    def __init__(self, files: MemoryFiles) -> None:
+        self._files = files
+        self.opened = 0
+        self.most = 0
+        self.vanishes: dict[str, list[str]] = {}
+        """What goes when a path is opened."""
+
+    def names(self, directory: str) -> list[str]:
+        return self._files.names(directory)
+
+    def open(self, path: str, writable: bool) -> File:
+        file = CountedFile(self, self._files.open(path, writable))
+        self.opened += 1
+        self.most = max(self.most, self.opened)
+        for gone in self.vanishes.pop(path, []):
+            self._files.remove(gone)
+        return file
+
+
+class CountedFile(File):
+    def __init__(self, counted: Counted, file: File) -> None:
+        self._counted = counted
+        self._file = file
+
+    def size(self) -> int:
+        return self._file.size()
+
+    def read(self, offset: int, size: int) -> bytes:
+        return self._file.read(offset, size)
+
+    def close(self) -> None:
+        self._counted.opened -= 1
+        self._file.close()
+
+
+def inspected(files: Files, opened_ahead: int) -> tuple[Inspection, int]:
+    """What was found with so many files open, and how many messages."""
+    storage = Storage(Events())
+    storage.journal = Journal(Log(), FakeClock(), Events())
+    storage.journal.is_replaying = True
+    broker = Broker(FakeClock(), storage, Events(), bytes)
+    recovery = Recovery(Replayed(broker, Users()), storage.indexes)
+    found = Inspector(files, LOG, LiveBytes(), recovery, opened_ahead).inspect()
+    (index,) = broker.vhosts["/"].queues["q"].indexes()
+    return found, int(take_queue_figures(index).messages)
+
+
+def test_however_many_segments_there_are_few_are_open_at_a_time():
+    files = Counted(broker_with_messages(100, 900).memory_files)
+    found, messages = inspected(files, 3)
+    assert (found.damages, messages) == ([], 100)
+    assert len(found.segments) > 6
+    assert (files.most, files.opened) == (3, 0)
+
+
+def test_segments_that_go_while_they_are_read_are_read_to_the_end():
+    files = Counted(broker_with_messages(40, 900).memory_files)
+    files.vanishes = {segment_path(LOG, 4): [segment_path(LOG, number) for number in (1, 2, 3, 4)]}
+    found, messages = inspected(files, 3)
+    assert (found.damages, messages) == ([], 40)
+
+
+def test_segments_that_go_while_the_first_are_opened_are_no_damage():
+    files = Counted(broker_with_messages(40, 900).memory_files)
+    files.vanishes = {segment_path(LOG, 2): [segment_path(LOG, number) for number in (1, 2, 3)]}
+    found, _messages = inspected(files, 5)
+    assert (found.damages, found.segments[0].number) == ([], 4)
+    assert files.opened == 0
+
+
+def test_a_segment_that_goes_before_it_could_be_opened_is_said():
+    files = Counted(broker_with_messages(40, 900).memory_files)
+    files.vanishes = {segment_path(LOG, 4): [segment_path(LOG, number) for number in (1, 2, 3, 4, 5)]}
+    with pytest.raises(LogMoved, match=r"0000000005\.log"):
+        inspected(files, 3)
+    assert files.opened == 0

@@ -131,6 +131,23 @@ def test_a_message_at_the_border_of_a_chunk_can_be_moved():
     assert rows(paged) == model
 
 
+def test_what_is_cleared_was_in_these_segments_with_these_shares():
+    segments = [1, 1, 2, 2, 2, 1, 7, 7]
+    paged = PagedMessages(3)
+    for number, segment in enumerate(segments):
+        paged.append(number, (segment << 32) + 100 * number, 10 + number)
+    paged.drop(1)
+    assert [(position >> 32, share) for position, share in paged.clear()] == [
+        (1, 11),
+        (2, 39),
+        (1, 15),
+        (7, 33),
+    ]
+    assert (paged.count, rows(paged), paged.clear(), paged.find(3)) == (0, [], [], None)
+    paged.append(3, 5, 6)
+    assert rows(paged) == [(3, 5, 6)]
+
+
 def test_it_goes_on_after_it_was_emptied():
     paged = filled(numbered(CHUNK_MESSAGES))
     paged.drop(CHUNK_MESSAGES)

@@ -189,6 +189,34 @@ def test_what_is_paged_out_while_it_is_moved_is_found():
     assert drained(peer, "slow") == kept
 
 
+def test_files_are_no_larger_than_their_segments_but_for_the_last_group():
+    """Zeros are written ahead of groups, but not where no group comes any more."""
+    broker = DurableBroker(segment_bytes=SEGMENT_BYTES)
+    peer = broker.connect()
+    declare(peer, "q")
+    for number in range(100):
+        publish(peer, "q", number, 1000)
+    sizes = [size for path, size in broker.memory_files.sizes().items() if path.startswith("/data/log/")]
+    assert len(sizes) > 4
+    assert all(SEGMENT_BYTES <= size < SEGMENT_BYTES + 1200 for size in sizes)
+
+
+@pytest.mark.parametrize("offset", [32, 36, 42, 48, 60, 64, 68, 70, 600, 1500])
+def test_a_segment_that_is_damaged_under_a_broker_stays_and_the_log_is_not_shortened(offset: int):
+    """It is neither taken for one that ends earlier, nor written again with a CRC that is right."""
+    churn = Churn(500, kept_every=3)
+    for _ in range(20):
+        churn.step()
+    oldest = "/data/log/0000000001.log"
+    churn.broker.memory_files.corrupt(oldest, offset, 0x21)
+    for _ in range(100):
+        churn.step()
+    assert churn.broker.events.sentences().count("the log can't be shortened any more") == 1
+    churn.broker.memory_files.corrupt(oldest, offset, 0x21)
+    assert drained(churn.broker.kill().connect(), "slow") == churn.kept
+    assert drained(churn.peer, "slow") == churn.kept
+
+
 # The spill
 
 

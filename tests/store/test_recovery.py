@@ -87,33 +87,48 @@ STARTS = st.one_of(st.integers(0, 30), st.integers((1 << 31) - 10, (1 << 31) + 1
 
 
 @settings(max_examples=400, deadline=None)
-@given(st.lists(st.tuples(STARTS, st.integers(-1, 12)), max_size=25))
-@example([(0, 1), (2, 1), (1, 1)])
-@example([(5, 1), (0, 1), (1, 4)])
-@example([(4, 2), (8, 2), (0, 20)])
-def test_intervals_are_a_set_of_numbers_that_do_not_touch(added: list[tuple[int, int]]):
-    intervals, model = Intervals(), set[int]()
+@given(st.lists(st.tuples(STARTS, st.integers(-1, 12)), max_size=25), st.integers(1, 30))
+@example([(0, 1), (2, 1), (1, 1)], 30)
+@example([(5, 1), (0, 1), (1, 4)], 1)
+@example([(4, 2), (8, 2), (0, 20)], 2)
+def test_intervals_are_a_set_of_numbers_that_do_not_touch(added: list[tuple[int, int]], tidied_min: int):
+    intervals, model = Intervals(tidied_min), set[int]()
     for start, size in added:
         intervals.add(start, start + size)
         model.update(range(start, start + size))
-        borders = [border for pair in zip(intervals.starts, intervals.ends, strict=True) for border in pair]
-        assert borders == sorted(set(borders))
-        pairs = zip(intervals.starts, intervals.ends, strict=True)
-        assert {number for first, end in pairs for number in range(first, end)} == model
+    assert intervals.end == max(model, default=-1) + 1
+    intervals.tidy()
+    borders = [border for pair in zip(intervals.starts, intervals.ends, strict=True) for border in pair]
+    assert borders == sorted(set(borders))
+    pairs = zip(intervals.starts, intervals.ends, strict=True)
+    assert {number for first, end in pairs for number in range(first, end)} == model
 
 
 def test_settling_in_order_is_one_interval():
     intervals = Intervals()
     for number in range(1000):
         intervals.add(number, number + 1)
-    assert (intervals.starts, intervals.ends) == ([0], [1000])
+    assert (list(intervals.starts), list(intervals.ends)) == ([0], [1000])
 
 
 def test_every_second_number_then_the_others_is_one_interval():
     intervals = Intervals()
     for number in [*range(0, 100, 2), *range(99, 0, -2)]:
         intervals.add(number, number + 1)
-    assert (intervals.starts, intervals.ends) == ([0], [100])
+    intervals.tidy()
+    assert (list(intervals.starts), list(intervals.ends)) == ([0], [100])
+
+
+def test_however_settlements_come_few_intervals_are_kept_where_few_are_enough():
+    intervals = Intervals(tidied_min=16)
+    numbers = list(range(1000))
+    random.Random(1).shuffle(numbers)
+    for number in [each ^ 1 for each in range(1000)]:
+        intervals.add(number, number + 1)
+        assert len(intervals.starts) <= 16
+    for number in numbers:
+        intervals.add(2 * number + 2000, 2 * number + 2001)
+    assert len(intervals.starts) == 1001
 
 
 # Piles

@@ -22,7 +22,8 @@ from amqpd.store.records import (
 from amqpd.store.repair import CannotSetAside, Repair, SetAside
 from amqpd.store.segment import END_MISSING, GroupReader, UnknownFormat, numbers_there, segment_path
 from amqpd.testing.durable import DurableBroker
-from amqpd.testing.files import FailingFiles, MemoryFiles
+from amqpd.testing.failing_files import FailingFiles
+from amqpd.testing.files import MemoryFiles
 from amqpd.wire.properties import Properties
 
 LOG = "/data/log"

@@ -104,11 +104,15 @@ def test_what_is_dropped_is_gone_after_a_restart_and_the_log_gets_shorter():
         peer.publish(1, "", "s", b"%d" % number * 50)
     (index,) = stream.indexes()
     names = len(broker.files.names("/data/log"))
+    bodies_bytes = index.paged_body_bytes
     broker.broker.storage.drop_paged(index, 95)
+    assert 0 < index.paged_body_bytes <= bodies_bytes // 15
     broker.flush()
     assert len(broker.files.names("/data/log")) < names // 2
     again = stream_of(broker.restart())
     assert (again.ready(), again.indexes()[0].paged.first_queue_position(), again.end()) == (5, 95, 100)
+    broker.broker.storage.drop_paged(index, 5)
+    assert index.paged_body_bytes == 0
 
 
 def test_a_stream_next_to_a_busy_queue_keeps_its_messages_while_the_log_is_shortened():

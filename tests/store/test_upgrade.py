@@ -13,7 +13,8 @@ from amqpd.store.records import FORMAT_VERSION, SEGMENT_HEADER_BYTES
 from amqpd.store.segment import LogDamaged, UnknownFormat, numbers_there, segment_path
 from amqpd.store.upgrade import Step, upgrade
 from amqpd.testing.durable import DurableBroker
-from amqpd.testing.files import FailingFiles, MemoryFiles
+from amqpd.testing.failing_files import FailingFiles
+from amqpd.testing.files import MemoryFiles
 from amqpd.testing.peer import Content
 from amqpd.wire.fields import Field, Table
 from amqpd.wire.properties import Properties
