@@ -140,9 +140,9 @@ def _with_place(values: dict[str, object]) -> dict[str, object]:
 def _parse(argv: list[str]) -> argparse.Namespace:
     arguments, unknown = parser().parse_known_args(argv)
     if unknown:
-        raise UsageError(
-            f"unknown argument '{unknown[0]}'{nearest(unknown[0].split('=')[0], {**OPTIONS, CONFIG_OPTION: CONFIG})}"
-        )
+        # What it was to be may be a password.
+        name = unknown[0].split("=")[0]
+        raise UsageError(f"unknown argument '{name}'{nearest(name, {**OPTIONS, CONFIG_OPTION: CONFIG})}")
     return arguments
 
 
@@ -185,12 +185,18 @@ def check_config(words: list[str]) -> int:
     """Run `amqpd check-config FILE`; the exit status: 0, or 1 if there are mistakes in it."""
     if len(words) != 1 or words[0].startswith("-"):
         return _complain(f"{CHECK_CONFIG} takes the name of one file", EXIT_USAGE)
+    # imported late: --help and --version need no broker
+    from amqpd.app.checking import mistakes_in_files
+
     try:
         configuration = checked(read_configuration(Path(words[0]), os.environ, {}))
     except InvalidConfiguration as invalid:
         return _complain_of_each(invalid.mistakes, EXIT_NOT_STARTED)
     for notice in configuration.notices:
         print(f"{notice.sentence} ({notice.reason}): {', '.join(notice.names)}")
+    mistakes = mistakes_in_files(configuration.settings)
+    if mistakes:
+        return _complain_of_each(mistakes, EXIT_NOT_STARTED)
     print(f"{', '.join(map(str, configuration.files))}: OK")
     return EXIT_OK
 

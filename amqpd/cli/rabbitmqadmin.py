@@ -515,7 +515,8 @@ def table_of(
 ) -> Table:
     """The columns that were asked for, however deep, or all that there are down to this depth."""
     asked = list(columns)
-    found = [dict(_cells(item, "", sys.maxsize if asked else depth, as_json)) for item in items]
+    # what has none of the columns is [] in the API's answer
+    found = [dict(_cells(item or {}, "", sys.maxsize if asked else depth, as_json)) for item in items]
     shown = asked or sorted({column for row in found for column in row}, key=_place_of)
     return Table(shown, [{column: row.get(column, "") for column in shown} for row in found])
 
@@ -910,14 +911,23 @@ def main(words: list[str] | None = None) -> int:
     except Failed as failure:
         print(f"*** {failure}\n", file=sys.stderr)
     except BrokenPipeError:
-        # whoever reads has had enough; a second complaint at exit is spared
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        # whoever reads has had enough
+        _write_no_more()
+    except OSError as error:
+        _write_no_more()
+        print(f"*** Could not write: {error.strerror}\n", file=sys.stderr)
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED
     return EXIT_FAILED
 
 
+def _write_no_more() -> None:
+    """Spare a second complaint about standard output at exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 def _run(words: list[str] | None) -> int:
+    sys.stdout = sys.stdout or open(os.devnull, "w")  # noqa: SIM115 - open to the end
     if isinstance(sys.stdout, TextIOWrapper):
         # names may have characters that the terminal has not
         sys.stdout.reconfigure(errors="backslashreplace")

@@ -1,5 +1,6 @@
 """amqpctl over the broker's own socket: what it does to the node as a whole, with RabbitMQ's words for it."""
 
+import os
 import re
 import signal
 import socket
@@ -22,7 +23,7 @@ from amqpd.testing.running import BrokerInThread, broker_in_thread
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="there are no UNIX sockets")
 
-PATIENCE_S = 20
+PATIENCE_S = 60
 Run = Callable[..., str]
 
 
@@ -329,11 +330,15 @@ def test_the_disk_alarm_can_be_raised_and_cleared(run: Run, broker: BrokerInThre
 
 @pytest.mark.parametrize("fraction", ["1e20", "1e308"])
 def test_more_than_any_disk_has_is_no_limit(run: Run, fails: Any, broker: BrokerInThread, fraction: str):
-    before = run("status")
+    before = disk_watermark_in(run("status"))
     status, said = fails("set_disk_free_limit", "mem_relative", fraction)
     assert status == 69
     assert "disk_free_limit" in said
-    assert run("status").partition("Low free disk")[2] == before.partition("Low free disk")[2]
+    assert disk_watermark_in(run("status")) == before
+
+
+def disk_watermark_in(status: str) -> str:
+    return next(line for line in status.splitlines() if line.startswith("Low free disk space watermark"))
 
 
 MEMORY = "set_vm_memory_high_watermark"
@@ -500,6 +505,41 @@ def test_await_startup_waits_for_a_broker_that_has_just_been_started(run: Run, p
     assert run("-q", "ping") == "Ping succeeded\n"
 
 
+@pytest.fixture
+def ended() -> int:
+    """A process that is no more."""
+    process = subprocess.Popen([sys.executable, "-c", ""])
+    process.wait(PATIENCE_S)
+    return process.pid
+
+
+def test_wait_waits_for_the_process_in_a_file(broker: BrokerInThread, run: Run, tmp_path: Path):
+    file = tmp_path / "pid"
+    file.write_text(f"{os.getpid()}\n")
+    assert run("wait", str(file)) == (
+        f"Waiting for pid file '{file}' to appear\n"
+        f"pid is {os.getpid()}\n"
+        f"Waiting for erlang distribution on node 'rabbit@here' while OS process '{os.getpid()}' is running\n"
+        "Waiting for applications 'rabbit_and_plugins' to start on node 'rabbit@here'\n"
+        "Applications 'rabbit_and_plugins' are running on node 'rabbit@here'\n"
+    )
+
+
+def test_wait_does_not_take_the_process_of_the_run_before(
+    broker: BrokerInThread, fails: Callable[..., tuple[int, str]], tmp_path: Path, ended: int
+):
+    file = tmp_path / "pid"
+    file.write_text(f"{ended}\n")
+    status, said = fails("wait", str(file), "-t", "0")
+    assert (status, "operation wait on node rabbit@here timed out" in said) == (75, True)
+
+
+def test_wait_ends_with_the_process_that_is_named(
+    broker: BrokerInThread, fails: Callable[..., tuple[int, str]], ended: int
+):
+    assert fails("-q", "wait", "--pid", str(ended)) == (69, "Error:\nprocess_not_running\n")
+
+
 def test_stop_ends_the_program_though_nobody_asks_how_it_ended(run: Run, fails: Any, program: Any):
     started = program()
     run("await_startup", "-t", str(PATIENCE_S))
@@ -548,6 +588,9 @@ def test_logs_are_rotated_and_told_where_they_are(run: Run, program: Any, data_d
     assert run("-q", "log_location") == f"{log}\n"
     assert run("-q", "log_location", "--all") == f"{log}\n<stderr>\n"
     assert f" * {file}" in run("status")
+    tail = run("-q", "log_tail", "-N", "2")
+    assert (tail.count("\n"), tail in log.read_text()) == (2, True)
+    assert log.read_text().startswith(run("-q", "log_tail"))
     run("drain")
     assert run("rotate_logs") == ""
     run("revive")

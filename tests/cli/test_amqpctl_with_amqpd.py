@@ -8,6 +8,7 @@ import pika
 import pytest
 
 from amqpd.cli.amqpctl import main
+from amqpd.cli.amqpctl.listings import QUEUE_COLUMNS
 from amqpd.testing.running import BrokerInThread, broker_in_thread
 
 Run = Callable[..., list[str]]
@@ -134,6 +135,115 @@ def test_definitions_go_out_and_come_back(run: Run, tmp_path: Path):
     run("import_definitions", str(path))
     assert run("list_policies") == ['/\tp\t^x\tall\t{"max-length":5}\t0']
     run("clear_policy", "p")
+
+
+def test_a_reason_reaches_the_client_as_it_was_written(run: Run, broker: BrokerInThread):
+    connection = connection_to(broker)
+    run("close_all_connections", "5 € are\nenough")
+    with pytest.raises(pika.exceptions.ConnectionClosedByBroker, match="5 € are enough"):
+        connection.process_data_events(5)
+
+
+@pytest.fixture
+def queues(broker: BrokerInThread) -> Iterator[None]:
+    """One of each type, and an exclusive one."""
+    connection = connection_to(broker)
+    channel = connection.channel()
+    channel.queue_declare("c", durable=True)
+    channel.basic_publish("", "c", b"m")
+    channel.queue_declare("e", exclusive=True)
+    channel.queue_declare("u", durable=True, arguments={"x-queue-type": "quorum"})
+    channel.queue_declare("s", durable=True, arguments={"x-queue-type": "stream"})
+    yield
+    for name in ("c", "e", "u", "s"):
+        channel.queue_delete(name)
+    connection.close()
+
+
+@pytest.mark.usefixtures("queues")
+def test_every_column_of_queues_can_be_read(run: Run):
+    assert [line.split("\t")[0] for line in run("list_queues", *QUEUE_COLUMNS)] == ["c", "e", "s", "u"]
+
+
+@pytest.mark.usefixtures("queues")
+def test_a_column_that_a_queue_has_not_is_empty(run: Run):
+    assert run("list_queues", "exclusive_consumer_tag") == [""] * 4
+
+
+@pytest.mark.usefixtures("queues")
+def test_an_exclusive_queue_has_the_connection_that_owns_it(run: Run):
+    (connection,) = run("list_connections", "pid")
+    owners = dict(line.split("\t") for line in run("list_queues", "name", "owner_pid"))
+    assert owners == {"c": "", "e": connection, "s": "", "u": ""}
+
+
+@pytest.mark.usefixtures("queues")
+def test_a_stream_has_a_leader_too(run: Run):
+    leaders = dict(line.split("\t") for line in run("list_queues", "name", "leader"))
+    assert leaders["s"] == leaders["u"] != ""
+    assert (leaders["c"], leaders["e"]) == ("", "")
+
+
+@pytest.mark.usefixtures("queues")
+def test_the_version_of_the_protocol_is_shown_as_numbers(run: Run):
+    assert run("list_connections", "protocol") == ["{0,9,1}"]
+    assert '{"protocol":[0,9,1]}' in run("list_connections", "protocol", "--formatter", "json")
+
+
+@pytest.mark.usefixtures("queues")
+def test_the_status_of_a_quorum_queue_has_its_leader(run: Run):
+    (status,) = json.loads("".join(run("quorum_status", "u", "--formatter", "json")))
+    assert (status["Raft State"], list(status)[2:4]) == ("leader", ["Log Index", "Commit Index"])
+    assert "Raft State" in run("quorum_status", "u")[1]
+
+
+@pytest.mark.usefixtures("queues")
+def test_the_status_of_a_stream_has_its_writer(run: Run):
+    (status,) = json.loads("".join(run("stream_status", "s", "--formatter", "json")))
+    assert (status["role"], status["readers"]) == ("writer", 0)
+
+
+@pytest.mark.usefixtures("queues")
+@pytest.mark.parametrize(
+    ("words", "reason"),
+    [
+        ("quorum_status c", "Cannot get quorum status of a classic queue"),
+        ("stream_status c", "Cannot get stream status of a classic queue"),
+        ("stream_status u", "Cannot get stream status of a quorum queue"),
+        ("quorum_status nosuch", "not_found"),
+        ("purge_queue s", "not_supported"),
+        ("rebalance streams", "type streams is not supported. Try one of all, classic, quorum."),
+        (
+            "rebalance all --queue-pattern (",
+            "--queue-pattern: missing ), unterminated subpattern at position 0",
+        ),
+    ],
+)
+def test_a_queue_for_which_something_cannot_be_is_told(
+    run: Run, capsys: pytest.CaptureFixture[str], words: str, reason: str
+):
+    assert main(["-q", *words.split()], "amqpctl") == 69
+    assert capsys.readouterr().err == f"Error:\n{reason}\n"
+
+
+@pytest.mark.usefixtures("queues")
+def test_leaders_are_counted_when_they_are_rebalanced(run: Run):
+    def counted(*words: str) -> list[int]:
+        rows = json.loads("".join(run("rebalance", *words, "--formatter", "json")))
+        return [row["Number of quorum queues"] for row in rows]
+
+    assert counted("all") == counted("quorum", "--queue-pattern", "^u$") == [1]
+    assert counted("classic") == counted("all", "--vhost-pattern", "x") == [0]
+
+
+@pytest.mark.usefixtures("queues")
+def test_no_queue_is_unresponsive(run: Run):
+    assert run("list_unresponsive_queues", "name", "--queue-timeout", "100") == []
+
+
+def test_commands_complete_what_begins_like_them(run: Run):
+    assert run("autocomplete", "list_q") == ["list_queues"]
+    assert run("autocomplete", "nosuch") == []
 
 
 @pytest.mark.parametrize(

@@ -277,6 +277,22 @@ def test_a_value_that_is_none_is_shown_in_every_format(api: Api, run: Run):
         assert "None" in printed or name == "bash"
 
 
+def test_what_has_none_of_the_columns_is_an_empty_line(api: Api, run: Run):
+    api.next_answer(200, [[], {"nosuch": 1}])
+    assert run("-f", "tsv", "list", "queues", "nosuch") == (0, "nosuch\n\n1\n", "")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no device that is full")
+def test_output_that_cannot_be_written_is_told(api: Api):
+    api.next_answer(200, [{"name": "q"}])
+    command = f'"{sys.executable}" "{SOURCE}" -P {api.port} list queues'
+    done = subprocess.run(["sh", "-c", f"{command} > /dev/full"], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (1, "*** Could not write: No space left on device\n\n")
+    api.next_answer(200, [{"name": "q"}])
+    done = subprocess.run(["sh", "-c", f"{command} >&-"], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 def test_characters_that_a_terminal_lacks_are_escaped(api: Api):
     api.next_answer(200, [{"name": "ü"}])
     environment = {**os.environ, "PYTHONIOENCODING": "ascii", "HOME": "/nowhere"}

@@ -1,29 +1,22 @@
-"""The management API, over TCP with a password or over the broker's UNIX socket without one."""
+"""The management API, over HTTP or HTTPS with a password or over the broker's UNIX socket without one."""
 
 import json
+import re
 import socket
 import struct
 from base64 import b64encode
-from http.client import HTTPConnection, HTTPException, HTTPResponse
+from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
+
+from amqpd.cli.amqpctl.place import Place, Tls
+
+if TYPE_CHECKING:
+    from ssl import SSLContext
 
 ENTITIES = {"&lt;": "<", "&gt;": ">", "&quot;": '"', "&#39;": "'", "&amp;": "&"}
 """RabbitMQ's API escapes its reasons for HTML."""
-
-
-class Place(NamedTuple):
-    """Where the API is, and as whom it is asked; with a socket neither host nor user matter."""
-
-    host: str = "127.0.0.1"
-    port: int = 15672
-    username: str = "guest"
-    password: str = "guest"
-    socket: Path | None = None
-
-    def __str__(self) -> str:
-        return f"UNIX socket {self.socket}" if self.socket else f"http://{self.host}:{self.port}"
 
 
 class Unreachable(Exception):
@@ -67,8 +60,8 @@ class Api:
 
     def __init__(self, place: Place, timeout_s: float | None = None) -> None:
         self.place = place
-        self.is_lost = False
-        """Whether there was no answer the last time."""
+        self.failure: Unreachable | None = None
+        """Why there was no answer the last time."""
         self._timeout_s = timeout_s
         self._connection: HTTPConnection | None = None
 
@@ -102,10 +95,10 @@ class Api:
             text = answer.read()
         except (OSError, HTTPException) as error:
             self.close()
-            self.is_lost = True
-            failure = TimedOut if isinstance(error, TimeoutError) else Unreachable
-            raise failure(f"{self.place}: {_reason(error)}") from error
-        self.is_lost = False
+            kind = TimedOut if isinstance(error, TimeoutError) else Unreachable
+            self.failure = kind(f"{self.place}: {_reason(error)}")
+            raise self.failure from error
+        self.failure = None
         return self._content(answer, text, as_user)
 
     def close(self) -> None:
@@ -135,7 +128,10 @@ class Api:
     def _open(self) -> HTTPConnection:
         if self.place.socket is not None:
             return _SocketConnection(self.place.socket, self._timeout_s)
-        return HTTPConnection(self.place.host, self.place.port, timeout=self._timeout_s)
+        at = self.place.host, self.place.port
+        if self.place.tls is not None:
+            return HTTPSConnection(*at, timeout=self._timeout_s, context=_context(self.place.tls))
+        return HTTPConnection(*at, timeout=self._timeout_s)
 
     def _headers(self, as_user: tuple[str, str] | None) -> dict[str, str]:
         headers = {"Content-Type": "application/json"}
@@ -155,6 +151,27 @@ class Api:
             return json.loads(text) if text else None
         except ValueError as error:
             raise Unreachable(f"{self.place}: its answer is not JSON") from error
+
+
+def _context(tls: Tls) -> "SSLContext":
+    """Raises Unreachable for a file that cannot be used."""
+    # imported late, as it takes a while
+    import ssl
+
+    context = ssl.create_default_context()
+    if tls.is_insecure:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    file = tls.ca_cert_file
+    try:
+        if file:
+            context.load_verify_locations(file)
+        file = tls.cert_file or tls.key_file
+        if file:
+            context.load_cert_chain(file, tls.key_file or None)
+    except OSError as error:
+        raise Unreachable(f"{file}: {_reason(error)}") from error
+    return context
 
 
 def _reason(error: Exception) -> str:
@@ -183,7 +200,12 @@ def _told_reason(text: bytes) -> str:
 def _term(reason: Any) -> str:
     """A reason that RabbitMQ has made JSON of, as its commands show such a term: its tuples are lists, its texts too."""
     if not isinstance(reason, list):
-        return f":{reason}" if isinstance(reason, str) else str(reason)
+        # atoms and texts are the same in JSON
+        return (
+            f":{reason}"
+            if re.fullmatch("[a-z][a-z0-9_@]*", str(reason))
+            else json.dumps(reason, ensure_ascii=False)
+        )
     if reason and all(isinstance(part, int) and 32 <= part < 127 for part in reason):
         return "'" + "".join(map(chr, reason)) + "'"
     return "{" + ", ".join(map(_term, reason)) + "}"

@@ -3,19 +3,12 @@
 import json
 import os
 import socket
-import sys
-from collections.abc import Callable, Mapping
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from amqpd.cli.amqpctl.api import Api, Place, Refused, Unreachable
+from amqpd.cli.amqpctl.api import Api, Refused, Unreachable
 from amqpd.cli.amqpctl.outcome import Failure, Outcome, Row, UsageFailure
 from amqpd.cli.amqpctl.words import Options
-
-SOCKET_NAME = "management.sock"
-"""The UNIX socket that the broker serves the API on, in its data directory."""
-
-THIS_MACHINE = ("localhost", "127.0.0.1", "::1", "")
 
 
 class Call:
@@ -64,7 +57,8 @@ class Call:
     def rows_of(self, *path: str, columns: str = "") -> list[Row]:
         """A list that the API has at a path. Raises Refused or Unreachable."""
         found: list[Row] = self.api.get(*path, query=f"columns={columns}" if columns else "")
-        return found
+        # what has none of the columns is [] there
+        return [row or {} for row in found]
 
     def exists(self, *path: str) -> bool:
         """Whether there is anything at a path. Raises Unreachable."""
@@ -81,7 +75,7 @@ class Call:
         return thing
 
     def _asked_node(self) -> str:
-        if self.api.is_lost:
+        if self.api.failure is not None:
             return ""
         try:
             return str(self.api.get("overview", query="columns=node")["node"])
@@ -111,8 +105,12 @@ class Command(NamedTuple):
     options: dict[str, str] = {}  # noqa: RUF012 - never changed
     letters: dict[str, str] = {}  # noqa: RUF012 - never changed
     takes_timeout: bool = False
+    timeout_s: int | None = None
+    """How long it waits for an answer unless told; None is as long as it takes."""
     explained: tuple[tuple[str, str], ...] = ()
     has_headers: bool = True
+    formatter: str = "table"
+    """What it is shown with, unless a formatter is asked for."""
     check: Callable[[Call], None] | None = None
     """Raises UsageFailure for arguments that cannot be."""
 
@@ -138,82 +136,6 @@ def decoded(text: str) -> Any:
         return json.loads(text)
     except ValueError as error:
         raise Failure("JSON decoding error. Reason: badarg") from error
-
-
-def place_of(options: Options, environment: Mapping[str, str]) -> Place:
-    """Where the API is: options, then variables, then the socket of the data directory, then this machine's port.
-
-    Who names a host, a port or a user wants TCP, and so does who names a node on another machine. A socket in the data
-    directory counts if a broker listens on it that lets us in.
-    """
-    host = options.get("host") or _host_of_node(options) or environment.get("AMQPCTL_HOST")
-    names_place = bool(host) or any(name in options for name in ("port", "username", "password"))
-    path = options.get("socket") or ("" if names_place else _socket(options, environment))
-    if path:
-        return Place(socket=Path(str(path)))
-    return Place(
-        str(host or "127.0.0.1"),
-        int(options.get("port") or _first(environment, "15672", "AMQPCTL_PORT", "AMQPD_MANAGEMENT_PORT")),
-        str(options.get("username") or _first(environment, "guest", "AMQPCTL_USERNAME", *_named("USER"))),
-        str(options.get("password") or _first(environment, "guest", "AMQPCTL_PASSWORD", *_named("PASS"))),
-    )
-
-
-def _named(what: str) -> tuple[str, str]:
-    """The variables that tell the broker of its first user."""
-    return f"AMQPD_DEFAULT_{what}", f"RABBITMQ_DEFAULT_{what}"
-
-
-def _first(environment: Mapping[str, str], default: str, *names: str) -> str:
-    return next((environment[name] for name in names if environment.get(name)), default)
-
-
-def _host_of_node(options: Options) -> str:
-    host = str(options.get("node", "")).partition("@")[2]
-    own = socket.gethostname()
-    return "" if host in (*THIS_MACHINE, own, own.split(".")[0]) else host
-
-
-def _socket(options: Options, environment: Mapping[str, str]) -> str:
-    named = environment.get("AMQPCTL_SOCKET")
-    names_place = any(environment.get(f"AMQPCTL_{name}") for name in ("PORT", "USERNAME", "PASSWORD"))
-    if named or (names_place and "data-dir" not in options):
-        return named or ""
-    path = data_dir_of(options, environment) / SOCKET_NAME
-    return str(path) if _lets_in(path) else ""
-
-
-def _lets_in(path: Path) -> bool:
-    """Whether somebody listens on a UNIX socket who lets us in."""
-    if sys.platform == "win32":
-        return False
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
-        try:
-            probe.connect(str(path))
-        except OSError:
-            return False
-    return True
-
-
-def data_dir_of(options: Options, environment: Mapping[str, str]) -> Path:
-    """The broker's data directory, which it finds in the same way: an option, a variable, a file, or the default."""
-    named = options.get("data-dir") or environment.get("AMQPD_DATA_DIR")
-    if named:
-        return Path(str(named))
-    if environment.get("AMQPD_CONFIG") or environment.get("RABBITMQ_CONFIG_FILE"):
-        # imported late, as below: few need it
-        from amqpd.config.configuration import named_file, read_configuration
-        from amqpd.config.mistakes import InvalidConfiguration
-
-        try:
-            configuration = read_configuration(named_file(None, environment), environment, {})
-            return configuration.settings.data_dir
-        except InvalidConfiguration:
-            # The broker would not start with it either.
-            pass
-    from amqpd.config.machine import default_data_dir
-
-    return default_data_dir()
 
 
 def _filled(template: str, call: Call) -> str:

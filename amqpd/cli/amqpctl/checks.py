@@ -29,6 +29,9 @@ from amqpd.cli.amqpctl.outcome import (
 )
 from amqpd.cli.amqpctl.words import NUMBER, TEXT
 
+PING_TIMEOUT_S = 60
+HEALTH_TIMEOUT_S = 70
+CONNECT_TIMEOUT_S = 30
 SAME_PROTOCOLS = {
     "amqp091": "amqp",
     "amqp0.9.1": "amqp",
@@ -39,8 +42,11 @@ SAME_PROTOCOLS = {
 
 
 def _ping(call: Call) -> Outcome:
-    timeout_ms = call.timeout_s(60) * 1000
+    timeout_ms = call.timeout_s(PING_TIMEOUT_S) * 1000
     try:
+        if call.api.failure is not None:
+            # the banner has asked already, and waited
+            raise call.api.failure
         call.api.get("overview", query="columns=node")
     except (Unreachable, Refused) as error:
         raise Failure(
@@ -52,7 +58,7 @@ def _ping(call: Call) -> Outcome:
 def _ping_banner(call: Call) -> str:
     return (
         f"Will ping {call.node}. This only checks if the OS process is running and registered with epmd. "
-        f"Timeout: {call.timeout_s(60) * 1000} ms."
+        f"Timeout: {call.timeout_s(PING_TIMEOUT_S) * 1000} ms."
     )
 
 
@@ -216,7 +222,7 @@ def _check_virtual_hosts(call: Call) -> Outcome:
 
 def _check_port_connectivity(call: Call) -> Outcome:
     listeners = [listener for listener in listeners_of(call) if listener["node"] == call.node]
-    timeout_s = call.timeout_s(30) / (len(listeners) + 1)
+    timeout_s = call.timeout_s(CONNECT_TIMEOUT_S) / (len(listeners) + 1)
     failed = [listener for listener in listeners if not _accepts(call, listener, timeout_s)]
     if failed:
         lines = map(listener_line, failed)
@@ -252,7 +258,7 @@ def _show_listeners(call: Call) -> Outcome:
 
 def _whole_number(call: Call) -> None:
     if not call.arguments[0].isdigit():
-        raise UsageFailure("Bad argument: argument must be a positive integer", EXIT_DATA)
+        raise UsageFailure("Bad argument: Argument must be a positive integer", EXIT_DATA)
 
 
 def _check_port_listener(call: Call) -> Outcome:
@@ -305,7 +311,7 @@ def _node_health_check_banner(call: Call) -> str:
         "This command is DEPRECATED and will be removed in a future version.\n"
         "It performs intrusive, opinionated health checks and requires a fully booted node.\n"
         "Use one of the options covered in https://www.rabbitmq.com/monitoring.html#health-checks instead.\n"
-        f"Timeout: {call.timeout_s(70)} seconds ...\n"
+        f"Timeout: {call.timeout_s(HEALTH_TIMEOUT_S)} seconds ...\n"
         f"Checking health of node {call.node} ..."
     )
 
@@ -323,6 +329,7 @@ COMMANDS = [
         _ping,
         _ping_banner,
         takes_timeout=True,
+        timeout_s=PING_TIMEOUT_S,
     ),
     _check(
         "check_running",
@@ -335,7 +342,7 @@ COMMANDS = [
         "Basic TCP connectivity health check for each listener's port on the target node",
         _check_port_connectivity,
         "Testing TCP connections to all active listeners on node {node} ...",
-    ),
+    )._replace(timeout_s=CONNECT_TIMEOUT_S),
     _check(
         "check_local_alarms",
         "Health check that exits with a non-zero code if the target node reports any local alarms",
@@ -452,7 +459,6 @@ COMMANDS = [
         _check_expiration,
         "Checking certificate expiration on node {node} ...",
         options={"within": NUMBER, "unit": TEXT},
-        takes_timeout=True,
         check=_known_time_unit,
         explained=(
             ("<period>", "period of time to check. Default is four (weeks)."),
@@ -470,6 +476,7 @@ COMMANDS = [
         "See https://www.rabbitmq.com/monitoring.html#health-checks instead",
         _node_health_check,
         _node_health_check_banner,
+        timeout_s=HEALTH_TIMEOUT_S,
         takes_timeout=True,
     ),
 ]

@@ -10,6 +10,7 @@ from amqpd.cli.amqpctl import (
     operations,
     parameters,
     plugins,
+    queues,
     status,
     users,
     vhosts,
@@ -24,6 +25,7 @@ SECTIONS = (
     "Help",
     "Nodes",
     "Cluster",
+    queues.REPLICATION,
     "Users",
     "Access Control",
     "Monitoring, observability and health checks",
@@ -44,24 +46,24 @@ SECTIONS = (
 NO_ERLANG = "there is no Erlang in this broker"
 NO_CLUSTER = "this broker is one node"
 NO_MIRRORS = "there are no mirrored queues"
+NO_ENCRYPTION = "configuration values cannot be encrypted"
+NOT_OVER_API = "the management API cannot do this"
 REFUSED = {
-    "force_boot": NO_CLUSTER,
-    "eval": NO_ERLANG,
-    "eval_file": NO_ERLANG,
-    "exec": NO_ERLANG,
-    "force_gc": NO_ERLANG,
-    "remote_shell": NO_ERLANG,
-    "observer": NO_ERLANG,
-    "join_cluster": NO_CLUSTER,
-    "forget_cluster_node": NO_CLUSTER,
-    "change_cluster_node_type": NO_CLUSTER,
-    "rename_cluster_node": NO_CLUSTER,
-    "update_cluster_nodes": NO_CLUSTER,
-    "sync_queue": NO_MIRRORS,
-    "cancel_sync_queue": NO_MIRRORS,
-    "encode": "configuration values cannot be encrypted",
-    "decode": "configuration values cannot be encrypted",
-    "consume_event_stream": "the management API cannot do this",
+    name: reason
+    for reason, names in {
+        NO_CLUSTER: "force_boot join_cluster forget_cluster_node change_cluster_node_type rename_cluster_node "
+        "update_cluster_nodes discover_peers add_member delete_member add_replica delete_replica grow shrink",
+        NO_ERLANG: "eval eval_file exec force_gc remote_shell observer schema_info hipe_compile erlang_version "
+        "erlang_cookie_hash erlang_cookie_sources command_line_arguments maybe_stuck runtime_thread_stats "
+        "resolver_info",
+        NO_MIRRORS: "sync_queue cancel_sync_queue",
+        NO_ENCRYPTION: "encode decode list_ciphers list_hashes",
+        NOT_OVER_API: "consume_event_stream certificates cipher_suites tls_versions list_network_interfaces "
+        "log_tail_stream os_env peek reclaim_quorum_memory resolve_hostname set_stream_retention_policy "
+        "list_node_auth_attempt_stats reset_node_auth_attempt_metrics enable_auth_attempt_source_tracking "
+        "disable_auth_attempt_source_tracking",
+    }.items()
+    for name in names.split()
 }
 """Commands of RabbitMQ that are refused, and why."""
 
@@ -80,6 +82,11 @@ short            | long          | description
                  |               | virtual host to use
                  | --formatter   | alternative result formatter to use
                                  | if supported: json, pretty_table, table, csv
+                 | --url         | where the management API is: http://... or https://...
+                 | --ssl-ca-cert-file, --ssl-cert-file, --ssl-key-file
+                                 | for HTTPS: authorities to trust, and who asks (PEM)
+                 | --ssl-insecure
+                                 | for HTTPS: whatever certificate the API has
                  | --host        | host of the management API
                  | --port        | its port
                  | --username    | user to ask it as
@@ -154,6 +161,10 @@ def _help(call: Call) -> Outcome:
     return Shown(command_usage(command, program))
 
 
+def _autocomplete(call: Call) -> Outcome:
+    return Written("".join(f"{name}\n" for name in sorted(COMMANDS) if name.startswith(call.arguments[0])))
+
+
 def _version(call: Call) -> Outcome:
     told: Row = {"version": RABBITMQ_VERSION}
     if call.options.get("formatter") == "csv":
@@ -205,6 +216,16 @@ HELP_COMMANDS = [
         options={"list-commands": FLAG},
         explained=(("--list-commands", "only output a list of discovered commands"),),
     ),
+    Command(
+        "autocomplete",
+        "Help",
+        "autocomplete [prefix]",
+        "Provides command name autocomplete variants",
+        _autocomplete,
+        least=1,
+        most=1,
+        takes_timeout=True,
+    ),
     Command("version", "Help", "version", "Displays CLI tools version", _version),
     Command(
         "report",
@@ -216,7 +237,7 @@ HELP_COMMANDS = [
     ),
 ]
 
-ROOMS = (lifetime, control, status, checks, listings, users, vhosts, parameters, operations, plugins)
+ROOMS = (lifetime, control, status, checks, listings, users, vhosts, parameters, operations, queues, plugins)
 
 COMMANDS = {
     command.name: command

@@ -1,11 +1,13 @@
 """The commands that change how the node works: serving AMQP, maintenance, limits, the log."""
 
 import re
+from collections import deque
 from collections.abc import Callable
 from typing import Any
 
 from amqpd.cli.amqpctl.api import Refused
 from amqpd.cli.amqpctl.call import Call, Command
+from amqpd.cli.amqpctl.listings import MONITORING
 from amqpd.cli.amqpctl.node import ALONE
 from amqpd.cli.amqpctl.outcome import (
     EXIT_DATA,
@@ -17,7 +19,7 @@ from amqpd.cli.amqpctl.outcome import (
     UsageFailure,
     Written,
 )
-from amqpd.cli.amqpctl.words import FLAG
+from amqpd.cli.amqpctl.words import FLAG, NUMBER
 from amqpd.logs.levels import LEVELS
 
 NODES = "Nodes"
@@ -25,6 +27,7 @@ CONFIGURATION = "Configuration and Environment"
 OPERATIONS = "Operations"
 UPGRADE = "Upgrade"
 MAINTENANCE_TIMEOUT_S = 120
+LOG_LINES = 50
 
 UNITS = {
     "": 1,
@@ -167,6 +170,21 @@ def _log_location(call: Call) -> Outcome:
     files = [str(file) for file in call.api.get("nodes", call.node)["log_files"]]
     shown = files if call.flag("all") else files[:1]
     return Shown("\n".join(shown), {"result": "ok", "node_name": call.node, "paths": shown})
+
+
+def _log_tail(call: Call) -> Outcome:
+    path = str(call.api.get("nodes", call.node)["log_files"][0])
+    if path.startswith("<"):
+        raise Failure(f"The log of node {call.node} goes to {path}, not to a file")
+    try:
+        with open(path, encoding="utf-8", errors="replace") as file:
+            return Written("".join(deque(file, max(0, call.number("number", LOG_LINES)))))
+    except OSError as error:
+        raise Failure(f"Could not read from file {path}: {error.strerror}", EXIT_DATA) from error
+
+
+def _log_tail_banner(call: Call) -> str:
+    return f"Last {call.number('number', LOG_LINES)} log lines on node {call.node} ..."
 
 
 # What the node was told
@@ -376,6 +394,18 @@ COMMANDS = [
         options={"all": FLAG},
         letters={"a": "all"},
         takes_timeout=True,
+    ),
+    Command(
+        "log_tail",
+        MONITORING,
+        "log_tail [--number|-N <number>]",
+        "Prints the last N lines of the log on the node",
+        _log_tail,
+        _log_tail_banner,
+        options={"number": NUMBER},
+        letters={"N": "number"},
+        takes_timeout=True,
+        explained=(("<number>", f"number of lines to print. Defaults to {LOG_LINES}"),),
     ),
     Command(
         "environment",

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from amqpd.cli.amqpctl.api import Refused, Unreachable
-from amqpd.cli.amqpctl.call import Call, Command, place_of
+from amqpd.cli.amqpctl.call import Call, Command
 from amqpd.cli.amqpctl.outcome import (
     EXIT_AGAIN,
     EXIT_SOFTWARE,
@@ -16,6 +16,7 @@ from amqpd.cli.amqpctl.outcome import (
     UsageFailure,
     Written,
 )
+from amqpd.cli.amqpctl.place import place_of
 from amqpd.cli.amqpctl.words import FLAG, NUMBER
 
 NODES = "Nodes"
@@ -63,7 +64,7 @@ def _wait(call: Call) -> Outcome:
     if call.arguments:
         path = Path(call.arguments[0])
         say(f"Waiting for pid file '{path}' to appear")
-        _until(call, "wait", 10, lambda: path.exists() and bool(path.read_text().strip()))
+        _until(call, "wait", 10, lambda: _is_of_living(path))
         process = _process_in(path)
         say(f"pid is {process}")
     else:
@@ -72,7 +73,7 @@ def _wait(call: Call) -> Outcome:
 
     def is_up() -> bool:
         if not _is_alive(process):
-            raise Failure("Error: process is not running.", EXIT_SOFTWARE)
+            raise Failure("process_not_running")
         return _is_up(call)
 
     _until(call, "wait", 10, is_up)
@@ -86,6 +87,18 @@ def _one_process(call: Call) -> None:
         raise UsageFailure('"Cannot specify both pid and pidfile"')
     if not call.arguments and "pid" not in call.options:
         raise UsageFailure('"No pid or pidfile specified"')
+
+
+def _is_of_living(path: Path) -> bool:
+    """Whether there is a PID file of a process that lives; one of the run before may still be there (RabbitMQ 3.10)."""
+    try:
+        text = path.read_text()
+    except FileNotFoundError:
+        return False
+    except OSError:
+        # which is told where the file is read
+        return True
+    return bool(text.strip()) and _is_alive(_process_in(path))
 
 
 def _process_in(path: Path) -> int:

@@ -1,11 +1,12 @@
 """The commands that list things: a table of what each asks the API for, and how its columns are read."""
 
+import re
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from amqpd.cli.amqpctl.api import Refused
 from amqpd.cli.amqpctl.call import Call, Command
-from amqpd.cli.amqpctl.formatters import as_json
+from amqpd.cli.amqpctl.formatters import as_json, as_sorted_json
 from amqpd.cli.amqpctl.outcome import (
     Outcome,
     Row,
@@ -24,6 +25,7 @@ Read = str | tuple[str, Callable[[Row], Any]]
 
 MONITORING = "Monitoring, observability and health checks"
 ACCESS = "Access Control"
+LIST_TIMEOUT_S = 60
 
 
 def process_id(node: object, name: object) -> str:
@@ -43,6 +45,17 @@ def _owner(row: Row) -> str:
     return process_id(row.get("node"), row.get("owner_pid_details", {}).get("name"))
 
 
+def _leader(row: Row) -> str:
+    """The API does not tell a stream's, which is on the node that the stream is on."""
+    return str(row.get("leader") or (row.get("node", "") if row.get("type") == "stream" else ""))
+
+
+def _protocol(row: Row) -> Any:
+    """A version of AMQP as numbers: `AMQP 0-9-1` is {0,9,1}."""
+    name, _, version = str(row.get("protocol", "")).partition(" ")
+    return tuple(map(int, version.split("-"))) if re.fullmatch("[0-9-]*[0-9]", version) else name
+
+
 def _arguments(row: Row) -> Arguments:
     return Arguments(row.get("arguments") or {})
 
@@ -60,26 +73,27 @@ def _statistic(name: str) -> Read:
     return (
         f"message_stats.{name},type",
         lambda row: (
-            row.get("message_stats", {}).get(name, 0) if row.get("type", "classic") == "classic" else ""
+            # a queue without any has [] there
+            (row.get("message_stats") or {}).get(name, 0) if row.get("type", "classic") == "classic" else ""
         ),
     )
 
 
-def _same(names: str) -> dict[str, Read]:
+def same_columns(names: str) -> dict[str, Read]:
     """Columns that have the API's names."""
     return {name: name for name in names.split()}
 
 
 QUEUE_COLUMNS: dict[str, Read] = {
-    **_same("name durable auto_delete"),
+    **same_columns("name durable auto_delete"),
     "arguments": ("arguments", _arguments),
     "policy": "policy",
     "pid": ("name", _nothing),
-    "owner_pid": ("owner_pid_details,node", _owner),
+    "owner_pid": ("name,exclusive,node", _owner),
     "exclusive": _of_classic("exclusive"),
     "exclusive_consumer_pid": ("name", _nothing),
     "exclusive_consumer_tag": "exclusive_consumer_tag",
-    **_same(
+    **same_columns(
         "messages_ready messages_unacknowledged messages messages_ready_ram messages_unacknowledged_ram messages_ram "
         "messages_persistent message_bytes message_bytes_ready message_bytes_unacknowledged message_bytes_ram "
         "message_bytes_persistent head_message_timestamp"
@@ -92,11 +106,13 @@ QUEUE_COLUMNS: dict[str, Read] = {
     "memory": "memory",
     "slave_pids": ("name", _nothing),
     "synchronised_slave_pids": ("name", _nothing),
-    **_same("state type leader members online"),
+    **same_columns("state type"),
+    "leader": ("leader,type,node", _leader),
+    **same_columns("members online"),
 }
 
 EXCHANGE_COLUMNS: dict[str, Read] = {
-    **_same("name type durable auto_delete internal"),
+    **same_columns("name type durable auto_delete internal"),
     "arguments": ("arguments", _arguments),
     "policy": "policy",
 }
@@ -112,19 +128,20 @@ BINDING_COLUMNS: dict[str, Read] = {
 
 CONNECTION_COLUMNS: dict[str, Read] = {
     "pid": ("name,node", _pid),
-    **_same(
+    **same_columns(
         "name port host peer_port peer_host ssl ssl_protocol ssl_key_exchange ssl_cipher ssl_hash peer_cert_subject "
-        "peer_cert_issuer peer_cert_validity state channels protocol auth_mechanism user vhost timeout frame_max "
-        "channel_max"
+        "peer_cert_issuer peer_cert_validity state channels"
     ),
+    "protocol": ("protocol", _protocol),
+    **same_columns("auth_mechanism user vhost timeout frame_max channel_max"),
     "client_properties": ("client_properties", lambda row: Arguments(row.get("client_properties") or {})),
-    **_same("recv_oct recv_cnt send_oct send_cnt send_pend connected_at"),
+    **same_columns("recv_oct recv_cnt send_oct send_cnt send_pend connected_at"),
 }
 
 CHANNEL_COLUMNS: dict[str, Read] = {
     "pid": ("name,node", _pid),
     "connection": ("connection_details,node", _connection),
-    **_same(
+    **same_columns(
         "name number user vhost transactional confirm consumer_count messages_unacknowledged messages_uncommitted "
         "acks_uncommitted messages_unconfirmed prefetch_count global_prefetch_count"
     ),
@@ -136,22 +153,22 @@ CONSUMER_COLUMNS: dict[str, Read] = {
         "channel_details",
         lambda row: process_id(row["channel_details"].get("node"), row["channel_details"].get("name")),
     ),
-    **_same("consumer_tag ack_required prefetch_count active activity_status"),
+    **same_columns("consumer_tag ack_required prefetch_count active activity_status"),
     "arguments": ("arguments", _arguments),
 }
 
 VHOST_COLUMNS: dict[str, Read] = {
-    **_same("name description tags default_queue_type tracing"),
+    **same_columns("name description tags default_queue_type tracing"),
     "cluster_state": (
         "cluster_state",
         lambda row: States(row["cluster_state"]) if "cluster_state" in row else None,
     ),
 }
 
-FEATURE_FLAG_COLUMNS = _same("name state stability provided_by desc doc_url")
+FEATURE_FLAG_COLUMNS = same_columns("name state stability provided_by desc doc_url")
 
 POLICY_COLUMNS: dict[str, Read] = {
-    **_same("vhost name pattern apply-to"),
+    **same_columns("vhost name pattern apply-to"),
     "definition": ("definition", lambda row: as_json(row["definition"])),
     "priority": "priority",
 }
@@ -170,6 +187,8 @@ class Listing(NamedTuple):
     streamed: bool = False
     sparse: bool = False
     takes_columns: bool = False
+    complete: Callable[[Call, list[str], list[Row]], None] | None = None
+    """Adds what the API's list has not, given the columns that are shown."""
 
     def run(self, call: Call) -> Outcome:
         """List the things. Raises Failure."""
@@ -186,6 +205,8 @@ class Listing(NamedTuple):
             if not refused.is_missing:
                 raise
             found = self._missing(call)
+        if self.complete is not None:
+            self.complete(call, names, found)
         return Rows([self._row(row, names) for row in found], self.streamed)
 
     def check(self, call: Call) -> None:
@@ -249,8 +270,16 @@ def _listed(
     )
 
 
+def _add_owners(call: Call, names: list[str], queues: list[Row]) -> None:
+    """Look into exclusive queues one by one, as only there the API tells whose they are."""
+    if "owner_pid" in names:
+        for queue in queues:
+            if queue.get("exclusive"):
+                queue |= call.found("queues", call.vhost, queue["name"]) or {}
+
+
 def _queues_banner(call: Call) -> str:
-    return f"Timeout: {float(call.timeout_s(60))} seconds ...\nListing queues for vhost {call.vhost} ..."
+    return f"Timeout: {float(call.timeout_s(LIST_TIMEOUT_S))} seconds ...\nListing queues for vhost {call.vhost} ..."
 
 
 def _parameters(call: Call) -> Outcome:
@@ -284,11 +313,11 @@ def _user_limits(call: Call) -> Outcome:
     limits = _limits_of(call, "user-limits", username)
     if not limits and not call.exists("users", username):
         raise no_such_user(username)
-    return Shown(as_json(limits))
+    return Shown(as_sorted_json(limits))
 
 
 def _limits(rows: list[Row], owner: str) -> Outcome:
-    return Rows([{owner: row[owner], "limits": as_json(row["value"])} for row in rows if row["value"]])
+    return Rows([{owner: row[owner], "limits": as_sorted_json(row["value"])} for row in rows if row["value"]])
 
 
 def _limits_of(call: Call, kind: str, name: str) -> Row:
@@ -324,7 +353,9 @@ COMMANDS = [
         MONITORING,
         "Lists queues and their properties",
         "",
-        Listing("queues {vhost}", QUEUE_COLUMNS, "name messages", streamed=True, takes_columns=True),
+        Listing(
+            "queues {vhost}", QUEUE_COLUMNS, "name messages", True, takes_columns=True, complete=_add_owners
+        ),
         "[--vhost <vhost>] [--online] [--offline] [--local] [--no-table-headers] [<column>, ...]",
         {"online": FLAG, "offline": FLAG, "local": FLAG},
         (
@@ -332,7 +363,7 @@ COMMANDS = [
             ("--offline", "lists only queues on offline (unreachable) nodes"),
             ("--local", "only return queues hosted on the target node"),
         ),
-    )._replace(banner=_queues_banner),
+    )._replace(banner=_queues_banner, timeout_s=LIST_TIMEOUT_S),
     _listed(
         "list_exchanges",
         MONITORING,
@@ -376,7 +407,7 @@ COMMANDS = [
             takes_columns=True,
         ),
         COLUMNS,
-    ),
+    )._replace(takes_timeout=False),
     _listed(
         "list_consumers",
         MONITORING,
@@ -412,7 +443,7 @@ COMMANDS = [
         ACCESS,
         "Lists user permissions in a virtual host",
         'Listing permissions for vhost "{vhost}" ...',
-        Listing("vhosts {vhost} permissions", _same("user configure write read")),
+        Listing("vhosts {vhost} permissions", same_columns("user configure write read")),
         OF_VHOST,
     ),
     _listed(
@@ -420,7 +451,7 @@ COMMANDS = [
         ACCESS,
         "Lists permissions of a user across all virtual hosts",
         'Listing permissions for user "{0}" ...',
-        Listing("users {0} permissions", _same("vhost configure write read")),
+        Listing("users {0} permissions", same_columns("vhost configure write read")),
         "[--no-table-headers] <username>",
     ),
     _listed(
@@ -428,7 +459,7 @@ COMMANDS = [
         ACCESS,
         "Lists topic permissions in a virtual host",
         'Listing topic permissions for vhost "{vhost}" ...',
-        Listing("vhosts {vhost} topic-permissions", _same("user exchange write read")),
+        Listing("vhosts {vhost} topic-permissions", same_columns("user exchange write read")),
         OF_VHOST,
     ),
     _listed(
@@ -436,7 +467,7 @@ COMMANDS = [
         ACCESS,
         "Lists user topic permissions",
         'Listing topic permissions for user "{0}" ...',
-        Listing("users {0} topic-permissions", _same("vhost exchange write read")),
+        Listing("users {0} topic-permissions", same_columns("vhost exchange write read")),
         "[--no-table-headers] <username>",
     )._replace(has_headers=False),
     _listed(

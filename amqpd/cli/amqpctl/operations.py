@@ -28,7 +28,8 @@ def _purge_queue(call: Call) -> Outcome:
     try:
         call.api.delete("queues", call.vhost, call.arguments[0], "contents")
     except Refused as refused:
-        raise Failure("not_found" if refused.is_missing else refused.reason) from refused
+        reason = "not_supported" if "not supported" in refused.reason else refused.reason
+        raise Failure("not_found" if refused.is_missing else reason) from refused
     return None
 
 
@@ -66,8 +67,10 @@ def _delete_queue_banner(call: Call) -> str:
 
 
 def _close(call: Call, name: str, reason: str) -> None:
+    # a header has bytes, no text, and ends with its line
+    header = " ".join(reason.split()).encode().decode("latin-1")
     try:
-        call.api.delete("connections", name, headers={"X-Reason": reason})
+        call.api.delete("connections", name, headers={"X-Reason": header})
     except Refused as refused:
         if not refused.is_missing:
             raise
@@ -141,9 +144,15 @@ def _export_definitions(call: Call) -> Outcome:
         return Written(definitions)
     try:
         Path(path).write_text(definitions)
+    except IsADirectoryError as error:
+        raise _is_directory(path) from error
     except OSError as error:
         raise Failure(f"Could not write to file {path}: {error.strerror}", EXIT_DATA) from error
     return Written("")
+
+
+def _is_directory(path: str) -> Failure:
+    return Failure(f"Path {path} is a directory", EXIT_DATA)
 
 
 def _export_banner(call: Call) -> str:
@@ -161,8 +170,14 @@ def _import_definitions(call: Call) -> Outcome:
     path = call.arguments[0] if call.arguments else "-"
     try:
         text = sys.stdin.read() if path == "-" else Path(path).read_text()
+    except IsADirectoryError as error:
+        raise _is_directory(path) from error
     except OSError as error:
         raise Failure(f"Could not read from file {path}: {error.strerror}", EXIT_DATA) from error
+    except UnicodeDecodeError as error:
+        raise Failure(
+            "Failed to deserialise input (format: JSON) (error: it is not UTF-8)", EXIT_DATA
+        ) from error
     if not text and path != "-":
         raise Failure(f"File {path} is zero-sized", EXIT_DATA)
     try:
@@ -172,7 +187,9 @@ def _import_definitions(call: Call) -> Outcome:
     call.api.ask("POST", "definitions", body=definitions)
     if call.is_silent and not call.is_for_machine:
         return None
-    text = "Successfully started definition import. This process is asynchronous and can take some time.\n"
+    text = "Successfully started definition import. This process is asynchronous and can take some time."
+    if path != "-":
+        text += "\n"
     return Shown(text, {"result": "ok", "node": call.node} if call.is_for_machine else None)
 
 

@@ -5,9 +5,10 @@ import re
 from pathlib import Path
 
 from amqpd.cli.amqpctl.api import Refused, Unreachable
-from amqpd.cli.amqpctl.call import Call, Command, data_dir_of
+from amqpd.cli.amqpctl.call import Call, Command
 from amqpd.cli.amqpctl.node import RABBITMQ_VERSION
 from amqpd.cli.amqpctl.outcome import EXIT_DATA, EXIT_SOFTWARE, Failure, Outcome, Row, Shown, UsageFailure
+from amqpd.cli.amqpctl.place import data_dir_of
 from amqpd.cli.amqpctl.words import FLAG
 from amqpd.config.plugins import BUILT_IN, IMPLIED, KNOWN, SWITCHED, enabled_in, file_of, write_enabled
 

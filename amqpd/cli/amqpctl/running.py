@@ -2,10 +2,11 @@
 
 import os
 import sys
+from io import TextIOWrapper
 from pathlib import Path
 
 from amqpd.cli.amqpctl.api import Api, Refused, TimedOut, Unreachable
-from amqpd.cli.amqpctl.call import Call, Command, place_of
+from amqpd.cli.amqpctl.call import Call, Command
 from amqpd.cli.amqpctl.commands import COMMANDS, REFUSED, all_usage, base_usage, command_usage, not_found
 from amqpd.cli.amqpctl.formatters import FORMATTERS, failed_json
 from amqpd.cli.amqpctl.outcome import (
@@ -18,23 +19,52 @@ from amqpd.cli.amqpctl.outcome import (
     UsageFailure,
     Written,
 )
+from amqpd.cli.amqpctl.place import place_of
 from amqpd.cli.amqpctl.words import Words, complain_of, take_apart
 
 PROGRAM = "amqpctl"
+LONGEST_S = 1_000_000_000
+"""That a socket waits, if no answer comes."""
 
 
 def main(words: list[str] | None = None, program: str | None = None) -> int:
     """The exit status, as RabbitMQ's commands have it: 0, 64 for a misunderstood command line, 65, 67, 69, 70, 75."""
     if words is None:
         words, program = sys.argv[1:], Path(sys.argv[0]).name
+    _open_streams()
     try:
-        return _run(words, program or PROGRAM)
+        return _run([_in_utf8(word) for word in words], program or PROGRAM)
+    except UnicodeDecodeError:
+        return _complain("Error: the words of a command have to be UTF-8", EXIT_USAGE)
     except BrokenPipeError:
-        # whoever reads has had enough; a second complaint at exit is spared
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        # whoever reads has had enough
+        _write_no_more()
         return EXIT_OK
+    except OSError as error:
+        _write_no_more()
+        return _complain(f"Error: {error.filename or 'standard output'}: {error.strerror}", EXIT_UNAVAILABLE)
     except KeyboardInterrupt:
         return 130
+
+
+def _open_streams() -> None:
+    """What is closed is written to nobody, and what its encoding has not is written as an escape."""
+    sys.stdout = sys.stdout or Path(os.devnull).open("w")  # noqa: SIM115 - open to the end
+    sys.stderr = sys.stderr or Path(os.devnull).open("w")  # noqa: SIM115 - as above
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
+
+
+def _write_no_more() -> None:
+    """Spare a second complaint about standard output at exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _in_utf8(word: str) -> str:
+    """A word that the locale could not decode, as UTF-8. Raises UnicodeDecodeError."""
+    return (
+        os.fsencode(word).decode() if any("\ud800" <= character <= "\udfff" for character in word) else word
+    )
 
 
 def _run(words: list[str], program: str) -> int:
@@ -67,26 +97,21 @@ def _unknown(name: str, program: str) -> int:
 
 
 def _run_command(command: Command, taken: Words, words: list[str], program: str) -> int:
-    options = {**taken.options, "program": program}
-    # without time for an answer there would be none
-    timeout_s = max(1, int(options["timeout"])) if "timeout" in options else None
-    api = Api(place_of(options, os.environ), timeout_s)
-    call = Call(taken.arguments[1:], options, api)
+    try:
+        call = _call(command, taken, program)
+    except UsageFailure as failure:
+        return _misunderstood(command, failure, words, program)
     try:
         complain_of(taken.mistakes)
-        if options.get("formatter", "table") not in FORMATTERS:
+        if call.text("formatter", command.formatter) not in FORMATTERS:
             raise UsageFailure("the requested formatter is not supported by this command")
         command.checked(call)
         if not call.is_silent and (banner := command.said_first(call)):
             _say(banner + "\n")
-        outcome = None if options.get("dry-run") else command.run(call)
+        outcome = None if call.flag("dry-run") else command.run(call)
         return _say(_shown(command, call, outcome))
     except UsageFailure as failure:
-        return _complain(
-            f"Error (argument validation): {failure.text}\nArguments given:\n\t{' '.join(words)}\n"
-            + base_usage(command, program),
-            failure.status,
-        )
+        return _misunderstood(command, failure, words, program)
     except Failure as failure:
         return _failed(call, failure)
     except Refused as refused:
@@ -94,17 +119,35 @@ def _run_command(command: Command, taken: Words, words: list[str], program: str)
     except TimedOut:
         return _complain(
             f"Error: operation {command.name} on node {call.node} timed out. "
-            f"Timeout value used: {call.timeout_s(0) * 1000}",
+            f"Timeout value used: {call.timeout_s(command.timeout_s or 0) * 1000}",
             EXIT_AGAIN,
         )
     except Unreachable as error:
         return _complain(_unreachable(call, error), EXIT_UNAVAILABLE)
     finally:
-        api.close()
+        call.api.close()
+
+
+def _call(command: Command, taken: Words, program: str) -> Call:
+    """What a command is run with. Raises UsageFailure."""
+    options = {**taken.options, "program": program}
+    timeout_s = command.timeout_s
+    if "timeout" in options:
+        # without time for an answer there would be none
+        timeout_s = min(max(1, int(options["timeout"])), LONGEST_S)
+    return Call(taken.arguments[1:], options, Api(place_of(options, os.environ), timeout_s))
+
+
+def _misunderstood(command: Command, failure: UsageFailure, words: list[str], program: str) -> int:
+    return _complain(
+        f"Error (argument validation): {failure.text}\nArguments given:\n\t{' '.join(words)}\n"
+        + base_usage(command, program),
+        failure.status,
+    )
 
 
 def _shown(command: Command, call: Call, outcome: Outcome) -> str:
-    formatter = call.text("formatter", "table")
+    formatter = call.text("formatter", command.formatter)
     headers = bool(call.options.get("table-headers", command.has_headers)) and not call.flag("silent")
     node = call.node if formatter == "json" and not isinstance(outcome, Written) else ""
     return FORMATTERS[formatter](outcome, node, headers)
@@ -124,9 +167,10 @@ def _unreachable(call: Call, error: Unreachable) -> str:
         "Please see diagnostics information and suggestions below.\n\n"
         "Most common reasons for this are:\n\n"
         " * The broker is not running, or runs without its management API (management = true, or --management)\n"
-        " * The API has another address (--host, --port, AMQPCTL_HOST, AMQPCTL_PORT)\n"
+        " * The API has another address (--url, --host, --port, AMQPCTL_URL, AMQPCTL_HOST, AMQPCTL_PORT)\n"
         " * The user or password is wrong (--username, --password, AMQPCTL_USERNAME, AMQPCTL_PASSWORD)\n\n"
-        f"DIAGNOSTICS\n===========\n\n{error}\n"
+        "DIAGNOSTICS\n===========\n\n"
+        + "".join(f"{line}\n" for line in (call.api.place.passed_by, error) if str(line))
     )
 
 

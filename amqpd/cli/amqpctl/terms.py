@@ -21,6 +21,8 @@ def cell(value: Any) -> str:
         return "#{" + ", ".join(f"{key} => {cell(part)}" for key, part in value.items()) + "}"
     if isinstance(value, list):
         return "[" + ", ".join(map(cell, value)) + "]"
+    if isinstance(value, tuple):
+        return "{" + ",".join(map(cell, value)) + "}"
     return value if isinstance(value, str) else _plain(value)
 
 

@@ -49,6 +49,8 @@ def _password(call: Call, status: int) -> str:
     line = sys.stdin.readline()
     if not line:
         raise Failure("Password is not provided via argument or stdin", status)
+    if any("\ud800" <= character <= "\udfff" for character in line):
+        raise Failure("Password is not UTF-8", status)
     return line.strip()
 
 

@@ -20,6 +20,11 @@ EVERYWHERE = {
     "table-headers": FLAG,
     "help": FLAG,
     "dry-run": FLAG,
+    "url": TEXT,
+    "ssl-ca-cert-file": TEXT,
+    "ssl-cert-file": TEXT,
+    "ssl-key-file": TEXT,
+    "ssl-insecure": FLAG,
     "host": TEXT,
     "port": NUMBER,
     "username": TEXT,
@@ -105,7 +110,7 @@ def _take(
     name, is_true = _name(written, known, letters)
     kind = known.get(name)
     if kind is None or (kind == FLAG and equals):
-        result.mistakes.append((written, given))
+        result.mistakes.append((written, given if kind else ""))
         return 0
     if kind == FLAG:
         result.options[name] = is_true
