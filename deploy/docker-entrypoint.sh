@@ -37,9 +37,28 @@ esac
 export AMQPD_CONFIG="${AMQPD_CONFIG:-${RABBITMQ_CONFIG_FILE:-$configuration/rabbitmq.conf}}"
 if [ "$AMQPD_CONFIG" = "$configuration/rabbitmq.conf" ] && [ ! -e "$AMQPD_CONFIG" ]; then
 	AMQPD_CONFIG=$defaults/rabbitmq.conf
+	# Files that amqpd can't read are no reason to start as if they said nothing.
+	if [ -e "$configuration/rabbitmq.config" ]; then
+		AMQPD_CONFIG=$configuration/rabbitmq.config
+	elif [ -e "$configuration/advanced.config" ]; then
+		export RABBITMQ_ADVANCED_CONFIG_FILE="$configuration/advanced.config"
+	fi
 fi
 export RABBITMQ_CONFIG_FILES="${RABBITMQ_CONFIG_FILES:-$configuration/conf.d}"
 export RABBITMQ_ENABLED_PLUGINS_FILE="${RABBITMQ_ENABLED_PLUGINS_FILE:-$configuration/enabled_plugins}"
 export AMQPD_DATA_DIR="$data"
 
+detached=
+for word; do
+	shift
+	if [ "$word" = -detached ]; then
+		detached=yes
+	else
+		set -- "$@" "$word"
+	fi
+done
+if [ -n "$detached" ]; then
+	setsid amqpd "$@" </dev/null >/dev/null 2>&1 &
+	exit
+fi
 exec amqpd "$@"

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 from amqpd.auth.passwords import hash_password, random_salt
@@ -13,7 +14,6 @@ from amqpd.auth.users import User, Users
 from amqpd.broker.broker import Broker
 from amqpd.clock import Clock
 from amqpd.config.kinds import NOTHING
-from amqpd.config.mistakes import InvalidConfiguration
 from amqpd.config.settings import Settings
 from amqpd.durability import CannotStart, DataDirectory
 from amqpd.errors import ResourceError
@@ -34,6 +34,11 @@ def make_broker(
     if default_vhost is not None:
         broker.add_vhost(default_vhost)
     return broker
+
+
+def add_default_vhost(broker: Broker, name: str) -> None:
+    """The virtual host that there is to begin with, with RabbitMQ's description."""
+    broker.add_vhost(name).describe("Default virtual host", [], "")
 
 
 def first_users(settings: Settings) -> Users:
@@ -79,11 +84,13 @@ def broker_of(
     directory: DataDirectory | None, clock: Clock, events: Events, users: Users, default_vhost: str | None
 ) -> Broker:
     """A broker with what the directory holds, or an empty one in memory. Raises StartError."""
-    if directory is None:
-        return make_broker(clock, events, None, default_vhost)
     try:
-        broker = make_broker(clock, events, directory.open(clock, events), default_vhost)
-        directory.recover(broker, users, events)
+        storage = None if directory is None else directory.open(clock, events)
+        broker = make_broker(clock, events, storage, default_vhost=None)
+        if default_vhost is not None:
+            add_default_vhost(broker, default_vhost)
+        if directory is not None:
+            directory.recover(broker, users, events)
     except CannotStart as error:
         raise StartError(str(error)) from None
     return broker
@@ -99,32 +106,39 @@ class DefinitionFiles:
 
     def load(self, settings: Settings) -> None:
         """Import what they say. Raises StartError, and then nothing has changed."""
+        self.prepare(settings)()
+
+    def prepare(self, settings: Settings) -> Callable[[], None]:
+        """Read them, and see whether they can be imported; what imports them unless they say what they said before.
+
+        Raises StartError.
+        """
         if settings.load_definitions == NOTHING:
-            return
+            return _nothing
         # Imported when wanted, as the API is: every start would wait for them.
-        from amqpd.management.definitions import InvalidDefinitions, load_definitions, read_files
+        from amqpd.management.definitions import InvalidDefinitions, prepare_definitions, read_files
 
         path = Path(settings.load_definitions)
         try:
             files = read_files(path)
+            if not files:
+                # Docker makes a directory where a file that was to be mounted is not there.
+                self._broker.events.tell("warning", "no definitions in this directory", {"path": str(path)})
             # Two files with the same definitions are not the same: who names another one wants that imported.
             digest = hashlib.sha256(repr((path, files)).encode()).digest()
-            if digest != self._imported:
-                load_definitions(self._broker, self._users, files)
+            if digest == self._imported:
+                return _nothing
+            return partial(self._import, digest, prepare_definitions(self._broker, self._users, files))
         except InvalidDefinitions as invalid:
             raise StartError(f"cannot load definitions from {path}: {invalid.text}") from None
         except ResourceError as error:
             raise StartError(f"cannot load definitions from {path}: {error.explanation}") from None
         except OSError as error:
             raise StartError(f"cannot load definitions from {path}: {error.strerror or error}") from None
-        self._imported = digest
 
-    def reload(self, settings: Settings) -> None:
-        """The same while the broker runs, unless they say what they said before. Raises InvalidConfiguration."""
-        try:
-            self.load(settings)
-        except StartError as error:
-            raise InvalidConfiguration([str(error)]) from None
+    def _import(self, digest: bytes, import_them: Callable[[], object]) -> None:
+        import_them()
+        self._imported = digest
 
     def load_again(self, settings: Settings) -> None:
         """Import them also if they say what they said before. Raises StartError."""
@@ -132,8 +146,14 @@ class DefinitionFiles:
         self.load(settings)
 
 
+def _nothing() -> None:
+    """Change nothing."""
+
+
 def begin_again(settings: Settings, broker: Broker, users: Users, definitions: DefinitionFiles) -> None:
-    """Forget everything, and begin as with a new data directory. Raises StartError for bad definitions."""
+    """Forget everything, and begin as with a new data directory. Raises StartError for bad definitions, before that."""
+    empty = make_broker(broker.clock, Events(), default_vhost=None)
+    DefinitionFiles(empty, Users(set())).prepare(settings)
     for vhost in list(broker.vhosts):
         users.forget_vhost(vhost)
         broker.delete_vhost(vhost)
@@ -144,7 +164,7 @@ def begin_again(settings: Settings, broker: Broker, users: Users, definitions: D
     if settings.load_definitions != NOTHING:
         definitions.load_again(settings)
         return
-    broker.add_vhost(settings.default_vhost)
+    add_default_vhost(broker, settings.default_vhost)
     first = first_users(settings)
     for user in first.names():
         found = first.get(user)

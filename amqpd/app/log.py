@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from amqpd.app.beginning import StartError
 from amqpd.config.kinds import NOTHING
 from amqpd.config.mistakes import InvalidConfiguration
 from amqpd.config.settings import Settings
 from amqpd.events import DEFAULT, Events
 from amqpd.logs.levels import CATEGORIES
-from amqpd.logs.log import ConsoleOutput, FileOutput, LogOptions, LogUnusable, logger_of, start_logging
+from amqpd.logs.log import (
+    ConsoleOutput,
+    FileOutput,
+    LogOptions,
+    LogUnusable,
+    logger_of,
+    prepare_logging,
+    start_logging,
+)
 from amqpd.logs.logger import FieldLogger
 from amqpd.logs.rotation import Rotation
 
@@ -34,10 +44,10 @@ def begin_log(settings: Settings) -> FieldLogger:
         raise StartError(str(error)) from None
 
 
-def reload_log(settings: Settings) -> None:
-    """Log as the settings say from now on. Raises InvalidConfiguration, and then all is as it was."""
+def prepare_log(settings: Settings) -> Callable[[], None]:
+    """Open what the settings want; what logs as they say from then on. Raises InvalidConfiguration."""
     try:
-        start_logging(log_options_of(settings))
+        return prepare_logging(log_options_of(settings))
     except LogUnusable as error:
         raise InvalidConfiguration([str(error)]) from None
 

@@ -6,23 +6,24 @@ import asyncio
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from amqpd.app.beginning import DefinitionFiles, StartError, begin_again
 from amqpd.app.values import amqp_tls_options_of, https_options_of, machine_of, memory_bytes_of
 from amqpd.config.kinds import Watermark
-from amqpd.config.mistakes import InvalidSetting
+from amqpd.config.mistakes import InvalidConfiguration, InvalidSetting
 from amqpd.config.settings import LOG_LEVELS, SETTINGS, Settings
 from amqpd.logs.log import LogUnusable
 from amqpd.management.node import CannotDo
 from amqpd.server.listeners import ListenError, Server
 from amqpd.server.resources import Resources
-from amqpd.server.tls import Tls, TlsOptions
+from amqpd.server.tls import Tls, TlsError, TlsOptions
 from amqpd.wire.fields import Field
 
 if TYPE_CHECKING:
     from amqpd.http.service import HttpService
-    from amqpd.management.site import Listening, Site
+    from amqpd.management.site import Listening, Machine, Site
 
 CLUSTER_NAME = "cluster_name"
 MAINTENANCE = "Node was put into maintenance mode"
@@ -86,13 +87,16 @@ class RunningNode:
                 self.server.broker,
                 self.server.users,
                 self.server.parameters,
-                machine_of(self.settings, self.resources, self._program.config_files),
+                self._machine(),
                 self._listening(),
                 control=self,
                 name=self.settings.cluster_name,
                 started_s=self.started_s,
             )
         return self._site
+
+    def _machine(self) -> Machine:
+        return machine_of(self.settings, self.resources, self._program.config_files)
 
     def _listening(self) -> list[Listening]:
         """Everything that listens, AMQP too as long as it is only suspended."""
@@ -113,11 +117,25 @@ class RunningNode:
             ]
         return listening
 
-    def reload_certificates(self, settings: Settings) -> None:
-        """Read the files with certificates again, where the settings have them now, for new connections."""
-        self.server.reload_certificates(amqp_tls_options_of(settings))
-        for service in self.services:
-            service.reload_certificates(https_options_of(settings))
+    def prepare(self, settings: Settings) -> Callable[[], None]:
+        """Read certificates and definitions again, where these settings have them; what puts all of it in place.
+
+        Raises InvalidConfiguration.
+        """
+        try:
+            changes = self.server.prepare_certificates(amqp_tls_options_of(settings))
+            for service in self.services:
+                changes += service.prepare_certificates(https_options_of(settings))
+            changes.append(self.definitions.prepare(settings))
+        except (TlsError, StartError) as error:
+            raise InvalidConfiguration([str(error)]) from None
+        return partial(self._put_in_place, settings, changes)
+
+    def _put_in_place(self, settings: Settings, changes: list[Callable[[], None]]) -> None:
+        self.settings = settings
+        for change in changes:
+            change()
+        self._tell_site()
 
     # Serving AMQP
 
@@ -202,9 +220,13 @@ class RunningNode:
         self._is_listening = True
 
     def _tell(self, sentence: str) -> None:
+        self._tell_site()
+        self.server.broker.events.tell("warning", sentence, {})
+
+    def _tell_site(self) -> None:
         if self._site is not None:
             self._site.listening[:] = self._listening()
-        self.server.broker.events.tell("warning", sentence, {})
+            self._site.machine = self._machine()
 
     # Limits
 

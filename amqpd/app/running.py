@@ -15,17 +15,18 @@ import anyio
 
 from amqpd import __version__
 from amqpd.app.beginning import StartError, first_users
-from amqpd.app.log import LoggedEvents, begin_log, has_log_files, reload_log
+from amqpd.app.log import LoggedEvents, begin_log, has_log_files, prepare_log
 from amqpd.app.node import Program, RunningNode
 from amqpd.app.services import managing, measuring, serving
 from amqpd.app.supervisor import Supervisor
 from amqpd.build import build
 from amqpd.config.configuration import Configuration, Reread
 from amqpd.config.kinds import NOTHING
-from amqpd.config.reload import Reloaded, Reloading
+from amqpd.config.reload import Reloading
 from amqpd.config.settings import Settings
 from amqpd.logs.log import change_level, rotate
 from amqpd.logs.logger import FieldLogger
+from amqpd.server.accepting import LoopErrors
 from amqpd.server.arrival import written_address
 from amqpd.server.clock import MachineClock
 from amqpd.server.listeners import Server
@@ -44,6 +45,7 @@ def run(configuration: Configuration, reread: Reread) -> int:
 
     If there is a configuration file, SIGHUP reads everything again.
     """
+    hold_standard_streams()
     settings = configuration.settings
     log = begin_log(settings)
     use_uvloop = choose_event_loop(settings.event_loop)
@@ -51,6 +53,18 @@ def run(configuration: Configuration, reread: Reread) -> int:
     gc.set_threshold(GC_THRESHOLD, 50, 100)
     anyio.run(_run, configuration, reread, log, use_uvloop, backend_options={"use_uvloop": use_uvloop})
     return EXIT_OK
+
+
+def hold_standard_streams() -> None:
+    """Put something in place of standard streams that are closed: a file of ours with such a number would get what is
+    meant for them, and uvloop aborts when it closes one.
+    """
+    for descriptor in range(3):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            # The lowest number that is free.
+            os.open(os.devnull, os.O_RDWR)
 
 
 def choose_event_loop(wanted: str) -> bool:
@@ -69,6 +83,8 @@ def choose_event_loop(wanted: str) -> bool:
 async def _run(configuration: Configuration, reread: Reread, log: FieldLogger, use_uvloop: bool) -> None:
     settings = configuration.settings
     users = first_users(settings)
+    events = LoggedEvents()
+    asyncio.get_running_loop().set_exception_handler(LoopErrors(events))
     supervisor = Supervisor(settings.ready_fd, os.environ)
     tell_of(configuration, log)
     # Without a file there is nothing to read again, and SIGHUP ends the process, as when a terminal is closed.
@@ -81,7 +97,7 @@ async def _run(configuration: Configuration, reread: Reread, log: FieldLogger, u
             config_files=tuple(map(str, configuration.files)),
         )
         async with (
-            serving(settings, MachineClock(), LoggedEvents(), users, program) as node,
+            serving(settings, MachineClock(), events, users, program) as node,
             managing(settings, node) as management,
             measuring(settings, node) as prometheus,
         ):
@@ -100,8 +116,7 @@ async def _run(configuration: Configuration, reread: Reread, log: FieldLogger, u
                 },
             )
             node.resources.start()
-            reloaded: list[Reloaded] = [node.definitions.reload, reload_log, node.reload_certificates]
-            reloading = Reloading(settings, reread, log, reloaded)
+            reloading = Reloading(settings, reread, log, [node.prepare, prepare_log])
             async with anyio.create_task_group() as starting:
                 starting.start_soon(complete_start, node, plugins_of(settings), supervisor, log)
                 signal_number = await anext(signals)

@@ -14,6 +14,7 @@ import anyio
 
 from amqpd.app.beginning import DefinitionFiles, StartError, broker_of, data_directory
 from amqpd.app.node import Program, RunningNode
+from amqpd.app.pid_file import pid_file
 from amqpd.app.values import (
     MANAGEMENT_SSL,
     PROMETHEUS_SSL,
@@ -59,7 +60,7 @@ async def serving(
         # They say who and what there is, unless the data directory knows better (RabbitMQ 3.10).
         users.clear()
         default_vhost = None
-    with data_directory(settings) as directory:
+    with data_directory(settings) as directory, pid_file(settings.pid_file, events):
         broker = broker_of(directory, clock, events, users, default_vhost)
         broker.set_limits(limits_of(settings))
         journal = broker.storage.journal

@@ -124,9 +124,14 @@ def with_hosts(values: dict[str, Any]) -> dict[str, Any]:
 
 
 def _notices_of(environment: Mapping[str, str]) -> list[Notice]:
-    names = rabbitmq_environment.without_effect(environment)
-    reason = "amqpd has nothing like it"
-    return [Notice(WARNING, "environment variables without effect", reason, tuple(names))] if names else []
+    found = {
+        "amqpd has nothing like it": rabbitmq_environment.without_effect(environment),
+        "of Bitnami's image; here it is RABBITMQ_DEFAULT_USER and the like": rabbitmq_environment.of_bitnami(
+            environment
+        ),
+    }
+    sentence = "environment variables without effect"
+    return [Notice(WARNING, sentence, reason, tuple(names)) for reason, names in found.items() if names]
 
 
 def _notices_of_plugins(plugins: list[str]) -> list[Notice]:

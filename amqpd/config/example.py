@@ -124,6 +124,7 @@ ELSEWHERE = {
     "log_files": ByCategory((("connection", "connections.log"),)),
     "total_memory_bytes": 8_000_000_000,
     "ready_fd": 3,
+    "pid_file": Path("/run/amqpd/amqpd.pid"),
     "unix_socket": Path("/run/amqpd/amqpd.sock"),
 }
 """Values of settings whose default depends on the machine, or is that they are not set."""

@@ -15,6 +15,14 @@ class InvalidSetting(ValueError):
         self.value = value
 
 
+class UnknownSetting(InvalidSetting):
+    """A name that no setting has; what it was to be may be a password, and is not in the message."""
+
+    def __init__(self, option: str, value: object, hint: str) -> None:
+        super().__init__(option, value, hint)
+        self.args = (f"{option}: there is no such setting{hint}",)
+
+
 class InvalidConfiguration(Exception):
     """What is wrong with the configuration, one line for each mistake: where it is, and what."""
 

@@ -4,6 +4,8 @@ import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from amqpd.config.mistakes import InvalidConfiguration
+
 BUILT_IN = {
     "rabbitmq_auth_mechanism_ssl": "RabbitMQ SSL authentication (SASL EXTERNAL)",
     "rabbitmq_consistent_hash_exchange": "Consistent Hash Exchange Type",
@@ -56,10 +58,25 @@ def file_of(environment: Mapping[str, str], data_dir: Path) -> Path:
 
 
 def enabled(environment: Mapping[str, str], data_dir: Path | None) -> list[str]:
-    """The plugins that the environment names, or else that file; without a directory only one that is named."""
+    """The plugins that the environment names, or else that file; without a directory only one that is named.
+
+    Raises InvalidConfiguration if it is named and can't be read.
+    """
     names = environment.get(NAMES_VARIABLE)
     if names is not None:
         return list(KNOWN) if names == "ALL" else [name for name in names.split(",") if name]
-    if data_dir is None and not environment.get(FILE_VARIABLE):
-        return []
-    return enabled_in(file_of(environment, data_dir or Path()))
+    named = environment.get(FILE_VARIABLE)
+    if named:
+        _check_readable(Path(named))
+        return enabled_in(Path(named))
+    return [] if data_dir is None else enabled_in(data_dir / FILE)
+
+
+def _check_readable(file: Path) -> None:
+    """A file need not be there; one that can't be read, a directory for instance, stops the start (RabbitMQ 3.10)."""
+    try:
+        file.read_bytes()
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise InvalidConfiguration([f"{FILE_VARIABLE}: {file}: {error.strerror or error}"]) from None

@@ -24,6 +24,7 @@ ABOVE_FILES = {
     "RABBITMQ_DEFAULT_USER": "default_user",
     "RABBITMQ_DEFAULT_PASS": "default_pass",
     "RABBITMQ_DEFAULT_VHOST": "default_vhost",
+    "RABBITMQ_PID_FILE": "pid_file",
     LOG_BASE: "log_dir",
 }
 
@@ -59,10 +60,10 @@ WITHOUT_EFFECT = (
     "RABBITMQ_FEATURE_FLAGS",
     "RABBITMQ_FEATURE_FLAGS_FILE",
     "RABBITMQ_IO_THREAD_POOL_SIZE",
+    "RABBITMQ_KEEP_PID_FILE_ON_EXIT",
     "RABBITMQ_MNESIA_BASE",
     "RABBITMQ_MNESIA_DIR",
     "RABBITMQ_MOTD_FILE",
-    "RABBITMQ_PID_FILE",
     "RABBITMQ_PLUGINS_DIR",
     "RABBITMQ_PLUGINS_EXPAND_DIR",
     "RABBITMQ_QUORUM_DIR",
@@ -71,9 +72,25 @@ WITHOUT_EFFECT = (
     "RABBITMQ_SERVER_START_ARGS",
     "RABBITMQ_STREAM_DIR",
     "RABBITMQ_UPGRADE_LOG",
+    "RABBITMQ_USE_LONGNAME",
 )
 """Variables that change something in RabbitMQ and nothing here. Others, such as the RABBITMQ_SERVICE_HOST that Kubernetes
 sets for a service of that name, are nobody's business."""
+
+OF_BITNAMI = (
+    "RABBITMQ_DEFINITIONS_FILE",
+    "RABBITMQ_DISK_FREE_ABSOLUTE_LIMIT",
+    "RABBITMQ_DISK_FREE_RELATIVE_LIMIT",
+    "RABBITMQ_LOAD_DEFINITIONS",
+    "RABBITMQ_NODE_NAME",
+    "RABBITMQ_PASSWORD",
+    "RABBITMQ_PASSWORD_FILE",
+    "RABBITMQ_PLUGINS",
+    "RABBITMQ_USERNAME",
+    "RABBITMQ_VHOST",
+    "RABBITMQ_VHOSTS",
+)
+"""Variables of Bitnami's image, from which some come."""
 
 
 def refuse_deprecated(environment: Mapping[str, str]) -> None:
@@ -90,6 +107,11 @@ def without_effect(environment: Mapping[str, str]) -> list[str]:
         # exchange:, journald: and syslog:
         found.append(LOGS)
     return found
+
+
+def of_bitnami(environment: Mapping[str, str]) -> list[str]:
+    """The variables of Bitnami's image that are set."""
+    return [name for name in OF_BITNAMI if environment.get(name)]
 
 
 def below_files(environment: Mapping[str, str]) -> dict[str, object]:

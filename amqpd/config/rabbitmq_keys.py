@@ -85,8 +85,8 @@ management: credential_encryption_secret db_cache_multiplier delegate_count disa
 management: disable_stats enable_queue_totals enable_uaa http_log_dir login_session_timeout
 management: oauth_client_id oauth_client_secret oauth_disable_basic_auth oauth_enabled
 management: oauth_initiated_logon_type oauth_metadata_url oauth_provider_url oauth_response_type
-management: oauth_scopes path_prefix rates_mode require_auth_for_api_reference uaa_client_id
-management: uaa_location
+management: oauth_scopes path_prefix rates_mode require_auth_for_api_reference test_config
+management: uaa_client_id uaa_client_secret uaa_location
 management.headers: content_type_options frame_options referrer_policy xss_protection
 management.http: hide_allow_header max_body_size
 management.listener: ssl_opts
@@ -160,7 +160,8 @@ AUTHENTICATION = Group(
     "users are those of the broker",
     WARNING,
     """
-anonymous_login_pass anonymous_login_user auth_backends.* auth_http.ssl_options.ciphers.*
+anonymous_login_pass anonymous_login_user auth_backends.* auth_http.ssl_options.cacerts.*
+auth_http.ssl_options.ciphers.*
 auth_http.ssl_options.versions.* auth_ldap.servers.* auth_ldap.ssl_options.cacerts.*
 auth_ldap.ssl_options.ciphers.* auth_ldap.ssl_options.versions.* auth_mechanisms.*
 auth_oauth2.algorithms.* auth_oauth2.discovery_endpoint_params.*
@@ -256,7 +257,8 @@ mqtt.listeners.ssl.* mqtt.listeners.tcp.* mqtt.message_interceptors.*.*.* stomp.
 stomp.listeners.tcp.* stream.listeners.ssl.* stream.listeners.tcp.* web_mqtt.allow_origins.*
 web_mqtt.hsts.policy web_mqtt.ssl.ciphers.* web_mqtt.ssl.versions.* web_stomp.allow_origins.*
 web_stomp.hsts.policy web_stomp.ssl.ciphers.* web_stomp.ssl.versions.*
-amqp1_0: default_user default_vhost protocol_strict_mode
+amqp1_0: convert_amqp091_headers_to_app_props convert_app_props_to_amqp091_headers default_user
+amqp1_0: default_vhost protocol_strict_mode
 mqtt: allow_anonymous default_pass default_user disconnect_on_unauthorized durable_queue_type exchange
 mqtt: login_timeout mailbox_soft_limit max_connections max_packet_size_authenticated
 mqtt: max_packet_size_unauthenticated max_session_expiry_interval_seconds prefetch proxy_protocol
@@ -345,6 +347,7 @@ amqp_client.ssl_options: cacertfile cert certfile crl_check depth keyfile log_al
 amqp_client.ssl_options: psk_identity reuse_sessions secure_renegotiate sni verify
 amqp_client.ssl_options.key: DSAPrivateKey PrivateKeyInfo RSAPrivateKey
 distribution.listener.port_range: max min
+inet_dist_listen_max inet_dist_listen_min
 log: error_logger_format_depth summarize_process_state
 management_agent: disable_metrics_collector filter_aggregated_queue_metrics_pattern
 metadata_store.khepri: default_timeout snapshot_interval
@@ -371,6 +374,7 @@ PLUGINS = Group(
     """
 federation.exchanges.connection_close_timeout federation.queues.connection_close_timeout
 shovel.local.max_credit shovel.topology.predeclared
+federation.shutdown: link_batch_size throttle_delay timeout
 federation.exchanges.shutdown: link_batch_size throttle_delay timeout
 federation.queues.shutdown: link_batch_size throttle_delay timeout
 shovel: delete_after_duration_floor operating_mode

@@ -451,6 +451,11 @@ class Settings:
         minimum=3,
         maximum=2**20,
     )
+    pid_file: Path | None = setting(
+        "amqpd.pid_file",
+        None,
+        "File with the number of the broker's process, as long as it runs: for rabbitmqctl wait.",
+    )
     event_loop: str = setting(
         "amqpd.event_loop",
         "auto",

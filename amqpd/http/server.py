@@ -85,8 +85,9 @@ class _Connection(H11Protocol):
             self._wait()
 
     def _waits_for_client(self) -> bool:
-        """Whether it must send, a request or more of one, or read the rest of an answer."""
-        return self.cycle is None or self.cycle.response_complete or self.cycle.more_body
+        """Whether it must send, a request or more of one, or read what there is of an answer."""
+        must_send = self.cycle is None or self.cycle.response_complete or self.cycle.more_body
+        return must_send or self.transport.get_write_buffer_size() > 0
 
     def _progress(self) -> object:
         """What changes as a client goes on; that it sends a head, but never all of it, is nothing."""

@@ -79,13 +79,13 @@ class HttpService:
         tls = next((tls for _listener, tls in self._listening if tls is not None), None)
         return plain + [("https" + self._suffix, host, port, tls) for host, port in self.tls_addresses]
 
-    def reload_certificates(self, options: Mapping[str, TlsOptions]) -> None:
+    def prepare_certificates(self, options: Mapping[str, TlsOptions]) -> list[Callable[[], None]]:
         """Read the files with certificates again, those that the options name, which are by what their keys begin with.
 
-        New connections get them, or, if they are bad, what there was.
+        What it returns gives them to new connections. Raises TlsError.
         """
-        for tls in {id(tls): tls for _listener, tls in self._listening if tls is not None}.values():
-            tls.reload_or_tell(self._events, options.get(tls.options.keys))
+        used = {id(tls): tls for _listener, tls in self._listening if tls is not None}
+        return [tls.prepare(self._events, options.get(tls.options.keys)) for tls in used.values()]
 
     # Serving
 

@@ -45,6 +45,7 @@ class LogFile(Output):
         self._rotation = rotation
         self._now = now
         self._is_torn = False
+        self._rotates = True
         self._descriptor = -1
         make_directory(path.parent)
         self._open()
@@ -58,7 +59,7 @@ class LogFile(Output):
         data = (line + "\n").encode(errors="backslashreplace")
         now = self._now()
         if self._rotation.is_due(self._size_bytes(), len(data), self._written_at, now):
-            self.rotate(self._rotation.count)
+            self._rotate_if_possible()
         self._written_at = now
         if self._is_torn:
             data = b"\n" + data
@@ -85,6 +86,17 @@ class LogFile(Output):
         self._close_descriptor()
         self._descriptor = opened
         self._is_torn = False
+
+    def _rotate_if_possible(self) -> None:
+        """In a directory of somebody else there is no rotating: better a file that is too large than none."""
+        try:
+            self.rotate(self._rotation.count)
+        except OSError as error:
+            if self._rotates:
+                self.complain("rotate", error)
+            self._rotates = False
+        else:
+            self._rotates = True
 
     def rotate(self, count: int) -> None:
         """Begin an empty file, and keep so many old ones. Raises OSError."""

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TextIO
 
@@ -56,8 +57,13 @@ def start_logging(options: LogOptions, stream: TextIO | None = None) -> FieldLog
 
     Calling it again replaces what it set up before, unless it raises.
     """
-    _replace(_outputs(options, stream))
+    prepare_logging(options, stream)()
     return logger_of(DEFAULT)
+
+
+def prepare_logging(options: LogOptions, stream: TextIO | None = None) -> Callable[[], None]:
+    """Open what the options want; what writes the log there from then on. Raises LogUnusable."""
+    return partial(_replace, _outputs(options, stream))
 
 
 def _replace(outputs: list[Output]) -> None:

@@ -66,9 +66,13 @@ class Output(logging.Handler):
     def _lose(self, error: Exception) -> None:
         self._lost_lines += 1
         if self._lost_lines == 1:
-            reason = getattr(error, "strerror", None) or error
-            with suppress(OSError, ValueError, AttributeError):
-                print(f"amqpd: cannot log to {self.place()}: {reason}", file=sys.stderr, flush=True)
+            self.complain("log to", error)
+
+    def complain(self, what: str, error: Exception) -> None:
+        """Say on standard error what can't be done with this place."""
+        reason = getattr(error, "strerror", None) or error
+        with suppress(OSError, ValueError, AttributeError):
+            print(f"amqpd: cannot {what} {self.place()}: {reason}", file=sys.stderr, flush=True)
 
     def _about_loss(self, record: logging.LogRecord) -> logging.LogRecord:
         return logging.makeLogRecord(

@@ -7,7 +7,7 @@ import errno
 import socket
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Final
+from typing import Any, Final
 
 from amqpd.events import CONNECTION, Events
 from amqpd.server.arrival import Arrival, written_address
@@ -29,7 +29,28 @@ HEADER_TOO_SLOW: Final = "the PROXY protocol header took too long"
 HANDSHAKE_FAILED: Final = "TLS handshake failed"
 HANDSHAKE_TOO_SLOW: Final = "the handshake took too long"
 
+CANNOT_ACCEPT: Final = "cannot accept connections"
+
 MakeSession = Callable[[Arrival], asyncio.BaseProtocol]
+
+
+class LoopErrors:
+    """An event loop's handler of what nobody else has handled.
+
+    Where there is no room for one more connection, asyncio finds so a thousand times in a row: that is one line a second.
+    """
+
+    def __init__(self, events: Events) -> None:
+        self._events = events
+        self._is_told_until_s = 0.0
+
+    def __call__(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        error = context.get("exception")
+        if not isinstance(error, OSError) or error.errno not in NO_ROOM:
+            loop.default_exception_handler(context)
+        elif loop.time() >= self._is_told_until_s:
+            self._is_told_until_s = loop.time() + NO_ROOM_PAUSE_S
+            self._events.tell("error", CANNOT_ACCEPT, {"reason": error.strerror}, CONNECTION)
 
 
 class Acceptor:
@@ -85,9 +106,7 @@ class Acceptor:
             accepted, address = self._listening.accept()
         except OSError as error:
             if error.errno in NO_ROOM:
-                self._events.tell(
-                    "error", "cannot accept connections", {"reason": error.strerror}, CONNECTION
-                )
+                self._events.tell("error", CANNOT_ACCEPT, {"reason": error.strerror}, CONNECTION)
                 self._loop.remove_reader(self._listening)
                 self._pause = self._loop.call_later(NO_ROOM_PAUSE_S, self._watch)
             return

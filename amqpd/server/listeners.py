@@ -6,7 +6,7 @@ import asyncio
 import errno
 import socket
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import anyio
@@ -14,6 +14,7 @@ from anyio.abc import SocketAttribute
 
 from amqpd.auth.users import Users
 from amqpd.broker.broker import Broker
+from amqpd.events import CONNECTION
 from amqpd.protocol.parameters import Parameters
 from amqpd.server.accepting import Acceptor
 from amqpd.server.arrival import Arrival, LocalArrival
@@ -84,13 +85,12 @@ class Server:
         except TlsError as error:
             raise ListenError(str(error)) from None
 
-    def reload_certificates(self, options: TlsOptions | None = None) -> None:
-        """Read the files with certificates again, others if the options name others.
+    def prepare_certificates(self, options: TlsOptions | None = None) -> list[Callable[[], None]]:
+        """Read the files with certificates again, others if the options name others; what gives them to new connections.
 
-        New connections get them, or, if they are bad, what there was.
+        Raises TlsError.
         """
-        if self.tls is not None:
-            self.tls.reload_or_tell(self.broker.events, options)
+        return [] if self.tls is None else [self.tls.prepare(self.broker.events, options)]
 
     async def listen(
         self, hosts: Sequence[str], port: int, *, over_tls: bool = False
@@ -207,9 +207,19 @@ class Server:
         if self.sessions:
             with anyio.CancelScope(deadline=patience.deadline):
                 await self._all_ended.wait()
-        for session in list(self.sessions):
-            session.abort()
+        self._cut_off(list(self.sessions))
         await anyio.sleep(0)
+
+    def _cut_off(self, sessions: list[Session]) -> None:
+        """End those whose clients have had their time."""
+        if sessions:
+            fields: dict[str, object] = {"connections": len(sessions)}
+            self.broker.events.tell(
+                "warning", "clients that did not say goodbye are cut off", fields, CONNECTION
+            )
+        for session in sessions:
+            session.connection.hang_up()
+            session.abort()
 
     def _stop_listening(self) -> None:
         for server in self._servers:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import ssl
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, cast
 
@@ -62,24 +64,18 @@ class Tls:
         self.options = options
         self.context: ssl.SSLContext = _context(options)
 
-    def reload(self, options: TlsOptions | None = None) -> None:
-        """Read the certificates again, by other options if some are given, for new connections.
+    def prepare(self, events: Events, options: TlsOptions | None = None) -> Callable[[], None]:
+        """Read the certificates again, by other options if some are given; what gives them to new connections.
 
-        Raises TlsError, and goes on with what there was.
+        Raises TlsError.
         """
         options = options or self.options
-        self.context = _context(options)
-        self.options = options
+        return partial(self._use, options, _context(options), events)
 
-    def reload_or_tell(self, events: Events, options: TlsOptions | None = None) -> None:
-        """The same, with a line in the log; one that says why if the certificates are bad."""
-        fields: dict[str, object] = {"settings": self.options.keys}
-        try:
-            self.reload(options)
-        except TlsError as error:
-            events.tell("error", "certificates not reloaded", {**fields, "reason": str(error)})
-        else:
-            events.tell("info", "certificates reloaded", fields)
+    def _use(self, options: TlsOptions, context: ssl.SSLContext, events: Events) -> None:
+        self.options = options
+        self.context = context
+        events.tell("info", "certificates reloaded", {"settings": options.keys})
 
     def user(self, stream: ssl.SSLObject | None) -> str | None:
         """The user that the peer's certificate names: empty if it names none, None without a verified certificate."""
@@ -200,8 +196,7 @@ def _load(context: ssl.SSLContext, options: TlsOptions) -> None:
     try:
         context.load_cert_chain(options.certfile, options.keyfile, lambda: options.password)
     except (ssl.SSLError, ValueError) as error:
-        key = f" with the key {options.keyfile}" if options.keyfile is not None else ""
-        raise TlsError(f"{options.keys}.certfile: {options.certfile}{key}: {reason_of(error)}") from None
+        raise TlsError(_why_not_loaded(options, options.certfile, error)) from None
     if options.dhfile is not None:
         _check_readable(f"{options.keys}.dhfile", options.dhfile)
         try:
@@ -209,6 +204,27 @@ def _load(context: ssl.SSLContext, options: TlsOptions) -> None:
         except ssl.SSLError as error:
             raise TlsError(f"{options.keys}.dhfile: {options.dhfile}: {reason_of(error)}") from None
     _load_authorities(context, options)
+
+
+CERTIFICATE: Final = b"CERTIFICATE-----"
+KEY: Final = b"PRIVATE KEY-----"
+ENCRYPTED: Final = b"ENCRYPTED"
+
+
+def _why_not_loaded(options: TlsOptions, certfile: Path, error: Exception) -> str:
+    """What is wrong with a certificate and its key; of most of it OpenSSL says no more than that it is."""
+    if CERTIFICATE not in certfile.read_bytes():
+        return f"{options.keys}.certfile: {certfile}: there is no certificate in it (PEM)"
+    key_setting = "certfile" if options.keyfile is None else "keyfile"
+    keyfile = options.keyfile or certfile
+    key = keyfile.read_bytes()
+    if KEY not in key:
+        return f"{options.keys}.{key_setting}: {keyfile}: there is no private key in it (PEM)"
+    if ENCRYPTED in key and not getattr(error, "reason", None):
+        why = "is not that of" if options.password else "is needed for"
+        return f"{options.keys}.password: {why} the key in {keyfile}"
+    with_key = "" if options.keyfile is None else f" with the key {keyfile}"
+    return f"{options.keys}.certfile: {certfile}{with_key}: {reason_of(error)}"
 
 
 def _load_authorities(context: ssl.SSLContext, options: TlsOptions) -> None:
@@ -241,8 +257,7 @@ REASONS: Final = {
     "https proxy request": "the client speaks HTTP, not TLS",
     "wrong version number": "what the client speaks is not TLS",
     "unknown protocol": "what the client speaks is not TLS",
-    "pem lib": "there is no PEM in it that fits",
-    "bad decrypt": "the password is wrong",
+    "key values mismatch": "the key is that of another certificate",
 }
 """What OpenSSL's words mean to whoever reads the log."""
 

@@ -12,7 +12,7 @@ import pytest
 from amqpd.app.beginning import StartError
 from amqpd.app.supervisor import Supervisor, watchdog_s
 
-PATIENCE_S = 5.0
+PATIENCE_S = 60.0
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from amqpd.config.configuration import Configuration, read_configuration
+from amqpd.config.mistakes import InvalidConfiguration
 from amqpd.config.plugins import KNOWN, enabled_in, write_enabled
 
 
@@ -73,6 +74,13 @@ def test_whatever_is_set_wins_over_the_file(tmp_path: Path):
 def test_a_broker_in_memory_looks_at_no_file_unless_it_is_named(tmp_path: Path):
     write_enabled(tmp_path / "enabled_plugins", ["rabbitmq_management"])
     assert not read({}, data_dir=tmp_path, in_memory=True).settings.management
+
+
+def test_a_file_that_is_named_and_cannot_be_read_is_a_mistake(tmp_path: Path):
+    """As where Docker has made a directory in place of a file that was to be mounted."""
+    with pytest.raises(InvalidConfiguration) as raised:
+        read_configuration(None, {"RABBITMQ_ENABLED_PLUGINS_FILE": str(tmp_path)}, {"in_memory": True})
+    assert raised.value.mistakes == [f"RABBITMQ_ENABLED_PLUGINS_FILE: {tmp_path}: Is a directory"]
 
 
 def test_what_there_is_not_is_told(tmp_path: Path):

@@ -2,6 +2,7 @@ from pathlib import Path
 
 import pytest
 
+from amqpd.config.configuration import read_configuration
 from amqpd.config.kinds import ByCategory
 from amqpd.config.machine import host_name
 from amqpd.config.mistakes import InvalidConfiguration, InvalidSetting
@@ -9,6 +10,7 @@ from amqpd.config.rabbitmq_environment import (
     REFUSED_BY_CONTAINER,
     above_files,
     below_files,
+    of_bitnami,
     refuse_deprecated,
     without_effect,
 )
@@ -48,6 +50,10 @@ def test_the_default_user_and_vhost_beat_the_files():
 )
 def test_address_and_names_are_beaten_by_the_files(environment: dict[str, str], expected: dict[str, object]):
     assert (below_files(environment), above_files(environment)) == (expected, {})
+
+
+def test_the_pid_file_can_be_named():
+    assert above_files({"RABBITMQ_PID_FILE": "/run/r.pid"}) == {"pid_file": Path("/run/r.pid")}
 
 
 @pytest.mark.parametrize(
@@ -116,6 +122,14 @@ def test_variables_without_effect_are_found():
         "RABBITMQ_LOGS": "exchange:x",
     }
     assert without_effect(environment) == ["RABBITMQ_ERLANG_COOKIE", "RABBITMQ_LOGS"]
+
+
+def test_variables_of_another_image_are_found():
+    environment = {"RABBITMQ_USERNAME": "anna", "RABBITMQ_PASSWORD": "secret", "RABBITMQ_VHOST": ""}
+    assert of_bitnami(environment) == ["RABBITMQ_PASSWORD", "RABBITMQ_USERNAME"]
+    [notice] = read_configuration(None, environment, {"in_memory": True}).notices
+    assert notice.names == ("RABBITMQ_PASSWORD", "RABBITMQ_USERNAME")
+    assert "RABBITMQ_DEFAULT_USER" in notice.reason
 
 
 @pytest.mark.parametrize("text", ["-", "-stderr"])

@@ -96,6 +96,16 @@ def test_scripts_of_users_can_start_the_broker(container: SimpleNamespace):
     assert variables["AMQPD_CONFIG"].endswith("rabbitmq.conf")
 
 
+def test_scripts_of_users_can_start_it_detached(container: SimpleNamespace):
+    told = container.data.parent / "told"
+    os.mkfifo(told)
+    (container.programs / "amqpd").write_text(f"#!/bin/sh\necho \"$@\" >'{told}'\n")
+    printed = run(
+        container, "-detached", "--heartbeat-s", "7", program=container.programs / "rabbitmq-server"
+    )
+    assert (printed, told.read_text()) == ("", "--heartbeat-s 7\n")
+
+
 def test_any_other_command_is_run_as_it_is(container: SimpleNamespace):
     assert run(container, "echo", "a b", "-c") == "a b -c\n"
 
@@ -111,6 +121,19 @@ def test_without_rabbitmq_conf_the_other_files_count(container: SimpleNamespace)
     variables = started(container)[1]
     assert variables["AMQPD_CONFIG"] == str(DEPLOY / "rabbitmq.conf")
     assert variables["RABBITMQ_CONFIG_FILES"] == str(container.etc / "conf.d")
+
+
+@pytest.mark.parametrize(
+    ("name", "variable"),
+    [("rabbitmq.config", "AMQPD_CONFIG"), ("advanced.config", "RABBITMQ_ADVANCED_CONFIG_FILE")],
+)
+def test_files_in_erlangs_format_are_not_passed_over_in_silence(
+    container: SimpleNamespace, name: str, variable: str
+):
+    (container.etc / name).touch()
+    assert started(container)[1][variable] == str(container.etc / name)
+    (container.etc / "rabbitmq.conf").touch()
+    assert started(container)[1].get(variable) != str(container.etc / name)
 
 
 def test_another_configuration_file_can_be_named(container: SimpleNamespace):

@@ -8,20 +8,19 @@ import os
 import socket
 import ssl
 import threading
-import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, closing
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from amqpd.http.service import OVER_UNIX_SOCKET, HttpService
-from amqpd.server.tls import Tls, TlsOptions
+from amqpd.server.tls import Tls, TlsError, TlsOptions
 from amqpd.testing import RecordedEvents
 from amqpd.testing.certificates import LOCALHOST, Authority
 
-PATIENCE_S = 10
+PATIENCE_S = 60
 HOSTS = ("127.0.0.1",)
 
 
@@ -237,7 +236,8 @@ def test_new_certificates_are_those_of_new_connections(run: Run, authority: Auth
         async with serving(lambda service: service.listen(HOSTS, 0, tls), Loading()) as service:
             before = await asyncio.to_thread(certificate_of, service, authority)
             renewed = authority.issue("localhost", file="renewed", names=LOCALHOST)
-            service.reload_certificates({})
+            for change in service.prepare_certificates({}):
+                change()
             after = await asyncio.to_thread(certificate_of, service, authority)
             assert before != after == renewed.der()
 
@@ -254,20 +254,17 @@ def certificate_of(service: HttpService, authority: Authority) -> bytes | None:
         connection.close()
 
 
-def test_bad_new_certificates_change_nothing_and_are_told_of(run: Run, authority: Authority):
-    events = RecordedEvents()
-
+def test_bad_new_certificates_change_nothing(run: Run, authority: Authority):
     async def test() -> None:
         tls = tls_of(authority, "spoiled")
-        async with serving(lambda service: service.listen(HOSTS, 0, tls), Loading(), events) as service:
+        async with serving(lambda service: service.listen(HOSTS, 0, tls), Loading()) as service:
             assert tls.options.certfile is not None
             tls.options.certfile.write_text("nonsense")
-            service.reload_certificates({})
+            with pytest.raises(TlsError, match=r"^thing.ssl.certfile: "):
+                service.prepare_certificates({})
             assert await ask(https_client_of(service, authority)) == "https False"
 
     run(test)
-    [(_, _, fields)] = [told for told in events.told if told[1] == "certificates not reloaded"]
-    assert str(fields["reason"]).startswith("thing.ssl.certfile: ")
 
 
 def test_what_cannot_be_loaded_is_told_of_and_the_port_is_free_again(run: Run):
@@ -367,65 +364,3 @@ def test_files_are_not_kept_open_by_connections_that_have_ended(run: Run, tmp_pa
 
     if os.path.isdir("/proc/self/fd"):
         run(test)
-
-
-async def takes_everything(scope: Any, receive: Any, send: Any) -> None:
-    """Answers with a little, or with more than any buffer takes, when all of a request is there."""
-    while (await receive()).get("more_body"):
-        pass
-    await asyncio.sleep(0.3)
-    await send({"type": "http.response.start", "status": 200, "headers": []})
-    body = b"." * (1 if scope["path"] == "/small" else 50_000_000)
-    await send({"type": "http.response.body", "body": body})
-
-
-def ends(address: tuple[str, int], sent: bytes) -> bool:
-    """Whether a connection ends on which only this is sent, and nothing is read before."""
-    with socket.create_connection(address, PATIENCE_S) as connection:
-        connection.sendall(sent)
-        time.sleep(1)
-        try:
-            while connection.recv(1_000_000):
-                pass
-        except ConnectionError:
-            pass
-        except TimeoutError:
-            return False
-    return True
-
-
-@pytest.mark.parametrize(
-    "sent",
-    [
-        b"",
-        b"GET / HT",
-        b"POST /small HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nabc",
-        b"GET /large HTTP/1.1\r\nHost: a\r\n\r\n",
-    ],
-    ids=["nothing", "half a head", "half a body", "all, and reads no answer"],
-)
-def test_a_client_that_does_not_go_on_is_left(run: Run, monkeypatch: pytest.MonkeyPatch, sent: bytes):
-    async def test() -> None:
-        async with serving(over_tcp, Loading(takes_everything)) as service:
-            await service.ready()
-            monkeypatch.setattr("amqpd.http.server.IDLE_S", 0.1)
-            assert await asyncio.to_thread(ends, service.addresses[0], sent)
-
-    run(test)
-
-
-def test_a_client_that_is_not_answered_yet_is_not_left(run: Run, monkeypatch: pytest.MonkeyPatch):
-    async def test() -> None:
-        async with serving(over_tcp, Loading(takes_everything)) as service:
-            await service.ready()
-            monkeypatch.setattr("amqpd.http.server.IDLE_S", 0.1)
-            client = client_of(service)
-            assert await asyncio.to_thread(read_of, client, "/small") == b"."
-
-    run(test)
-
-
-def read_of(client: http.client.HTTPConnection, path: str) -> bytes:
-    with closing(client):
-        client.request("GET", path)
-        return client.getresponse().read()

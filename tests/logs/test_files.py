@@ -220,3 +220,22 @@ def test_the_last_time_of_a_date_is_not_after_now(text: str, last: datetime):
 def test_the_last_day_of_a_month_is_that_of_a_short_one_too():
     date = read_date("$M31")
     assert date is not None and date.last(datetime(2026, 3, 5)) == datetime(2026, 2, 28)
+
+
+def test_where_a_file_cannot_be_rotated_it_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    """As in a directory that is somebody else's."""
+    path = tmp_path / "a.log"
+    file = log_file(path, Rotation(size_bytes=1, count=1))
+
+    def refuse(_from: Path, _to: Path) -> None:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "replace", refuse)
+        write(file, "1", "2", "3")
+    assert lines(path) == ["1", "2", "3"]
+    assert capsys.readouterr().err == f"amqpd: cannot rotate {path}: Permission denied\n"
+    write(file, "4")
+    assert (lines(path), lines(tmp_path / "a.log.0")) == (["4"], ["1", "2", "3"])

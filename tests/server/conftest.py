@@ -16,7 +16,7 @@ from amqpd.testing.peer import FRAME_HEAD, PROTOCOL_HEADER, frame_of
 from amqpd.wire.methods import decode_method, encode_method
 from amqpd.wire.properties import Properties, encode_properties
 
-PATIENCE_S = 5.0
+PATIENCE_S = 60.0
 
 M = TypeVar("M", bound=Frame)
 

@@ -8,7 +8,8 @@ from pamqp import commands
 
 from amqpd.server.draining import until_answered
 from amqpd.testing.durable import DurableBroker
-from amqpd.testing.files import FailingFiles, MemoryFiles
+from amqpd.testing.failing_files import FailingFiles
+from amqpd.testing.files import MemoryFiles
 from amqpd.testing.memory import MemoryBroker
 from amqpd.testing.peer import Peer
 from amqpd.wire.properties import Properties

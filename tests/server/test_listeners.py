@@ -64,17 +64,19 @@ def test_a_port_in_use_is_an_error_that_names_it(event_loop_name: str):
 
 
 def test_a_host_that_failed_leaves_none_of_the_others_listening(event_loop_name: str):
+    # An address that no other test listens on: there the port stays free.
+    host = "127.0.0.3"
     with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
+        probe.bind((host, 0))
         port = probe.getsockname()[1]
 
     async def fail_then_connect() -> None:
-        settings = Settings(host=("127.0.0.1", "192.0.2.1"), port=port, in_memory=True)
+        settings = Settings(host=(host, "192.0.2.1"), port=port, in_memory=True)
         with pytest.raises(StartError):
             async with serving(settings, MachineClock(), Events(), default_users()):
                 pytest.fail("listens on an address of elsewhere")
         with pytest.raises(OSError, match="connect"):
-            async with await anyio.connect_tcp("127.0.0.1", port):
+            async with await anyio.connect_tcp(host, port):
                 pytest.fail("still listens")
 
     anyio.run(fail_then_connect, backend_options={"use_uvloop": event_loop_name == "uvloop"})

@@ -40,7 +40,7 @@ def test_pika_publishes_with_confirms_and_consumes(broker: BrokerInThread):
     for body in bodies:
         channel.basic_publish("", "q", body, mandatory=True)
     received = []
-    for _method, _properties, body in channel.consume("q", auto_ack=True, inactivity_timeout=10):
+    for _method, _properties, body in channel.consume("q", auto_ack=True, inactivity_timeout=60):
         received.append(body)
         if len(received) == len(bodies):
             break
@@ -113,7 +113,7 @@ def test_a_refused_login_ends_after_three_seconds(broker: BrokerInThread, dial: 
     client.socket.settimeout(0.2)
     with pytest.raises(TimeoutError):
         client.socket.recv(1)
-    client.socket.settimeout(10)
+    client.socket.settimeout(60)
     broker.advance(3)
     assert client.socket.recv(1) == b""
 
@@ -200,7 +200,7 @@ def test_a_client_that_asks_and_never_reads_is_not_heard_any_more(
     assert broker.call(held) <= limit + HELD_BY_THE_LOOP + 2 * 65_536
     received = 0
     while sent < len(data) or received < len(data):
-        readable, writable, _ = select.select([client.socket], [client.socket][: sent < len(data)], [], 10)
+        readable, writable, _ = select.select([client.socket], [client.socket][: sent < len(data)], [], 60)
         assert readable or writable
         if readable:
             received += len(client.socket.recv(1_000_000))

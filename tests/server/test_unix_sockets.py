@@ -44,7 +44,7 @@ class UnixClient:
 
     def __init__(self, path: Path) -> None:
         self.socket = socket.socket(socket.AF_UNIX)
-        self.socket.settimeout(5)
+        self.socket.settimeout(60)
         self.socket.connect(str(path))
 
     def hello(self) -> bytes:
@@ -56,7 +56,7 @@ def on_unix_socket(dial_client: Any, path: Path) -> Any:
     """The same kind of client as over TCP, on this socket."""
     client = object.__new__(type(dial_client))
     client.socket = socket.socket(socket.AF_UNIX)
-    client.socket.settimeout(5)
+    client.socket.settimeout(60)
     client.socket.connect(str(path))
     client._stream = client.socket.makefile("rb")
     return client
