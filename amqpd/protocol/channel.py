@@ -20,7 +20,7 @@ from amqpd.broker.queues.stream import StreamQueue
 from amqpd.broker.unacked import ACKED, NO_MESSAGE, REJECTED, REQUEUED, Delivery, Unacked
 from amqpd.errors import (
     AccessRefused,
-    FrameError,
+    ChannelError,
     NotAllowed,
     NotFound,
     PreconditionFailed,
@@ -32,6 +32,7 @@ from amqpd.protocol.checks import REPLY_TO_QUEUE
 from amqpd.protocol.confirms import Confirms
 from amqpd.protocol.consumer_timeout import ConsumerTimeout
 from amqpd.protocol.dispatch import call, unchecked
+from amqpd.protocol.frame_check import METHOD_MIN, check_frame
 from amqpd.protocol.publishing import Publishing
 from amqpd.protocol.states import (
     BASIC_ACK,
@@ -44,10 +45,10 @@ from amqpd.protocol.states import (
     CHANNEL_CLOSING,
     CHANNEL_HEADER,
     CHANNEL_OPEN,
+    CHANNEL_OPEN_METHOD,
 )
 from amqpd.protocol.transaction import HeldPublish, HeldSettlement, Transaction
 from amqpd.store.journal import Journal
-from amqpd.wire import terms
 from amqpd.wire.frames import (
     FRAME_END_OCTET,
     FRAME_METHOD,
@@ -65,6 +66,8 @@ REQUEUE_OF_NACK: Final = 2
 REQUEUE_OF_REJECT: Final = 1
 
 LAST_TAG: Final = (1 << 63) - 1
+
+SECOND_OPEN: Final = "second 'channel.open' seen"
 
 
 @final
@@ -111,6 +114,7 @@ class Channel(Sink):
         if state == CHANNEL_OPEN:
             if reader.type != FRAME_METHOD:
                 self.connection.method_id = 0
+                check_frame(reader)
                 raise UnexpectedFrame("expected method frame, got non method frame instead")
             self._receive_method(reader)
         elif state == CHANNEL_BODY:
@@ -127,8 +131,8 @@ class Channel(Sink):
     def _receive_method(self, reader: FrameReader) -> None:
         start = reader.payload_start
         size: i64 = reader.payload_end - start
-        if size < 4:
-            raise FrameError(f"{terms.frame_octets(FRAME_METHOD, reader.payload())}: unknown_frame")
+        if size < METHOD_MIN:
+            check_frame(reader)
         method_id = method_id_at(reader.data, start)
         self.connection.method_id = method_id
         if method_id == BASIC_PUBLISH:
@@ -149,7 +153,8 @@ class Channel(Sink):
             call(self, decode_method(reader.payload()))
 
     def _receive_while_closing(self, reader: FrameReader) -> None:
-        if reader.type != FRAME_METHOD or reader.payload_end - reader.payload_start < 4:
+        check_frame(reader)
+        if reader.type != FRAME_METHOD:
             return
         method_id = method_id_at(reader.data, reader.payload_start)
         if method_id == CHANNEL_CLOSE_OK:
@@ -157,6 +162,9 @@ class Channel(Sink):
         elif method_id == CHANNEL_CLOSE:
             self.send(commands.Channel.CloseOk())
             self.connection.forget_channel(self)
+        elif method_id == CHANNEL_OPEN_METHOD:
+            self.connection.method_id = method_id
+            raise ChannelError(SECOND_OPEN)
 
     # Publishing
 
@@ -199,7 +207,7 @@ class Channel(Sink):
                 if of_queue & BEHIND:
                     self.connection.wait_for(queue)
                 if of_queue & LOGGED and journal is not None and journal.is_behind():
-                    self.connection.wait_for_log()
+                    self.connection.holds.wait_for_log()
         return outcome
 
     def _check_log(self, journal: Journal, message: Message, queues: list[Queue]) -> None:
@@ -209,7 +217,7 @@ class Channel(Sink):
             if any(queue.logged and (is_persistent or queue.queue_type != CLASSIC) for queue in queues):
                 journal.check()
         if journal.is_behind():
-            self.connection.wait_for_log()
+            self.connection.holds.wait_for_log()
 
     def _return(self, message: Message) -> None:
         method = unchecked(
@@ -278,7 +286,7 @@ class Channel(Sink):
         """Raise NotImplementedByBroker (540) for deliveries of streams; others among them go back to their queues."""
         for delivery in deliveries:
             queue = delivery.queue
-            if isinstance(queue, StreamQueue):
+            if isinstance(queue, StreamQueue) and not queue.deleted:
                 self.requeue(deliveries)
                 queue.check_refusal()
 
@@ -331,10 +339,15 @@ class Channel(Sink):
             consumer.resume()
 
     def requeue(self, deliveries: list[Delivery]) -> None:
-        """Put deliveries back to their places in their queues."""
-        for queue, of_queue in by_queue(deliveries).items():
+        """Put deliveries back to their places in their queues; whoever had them has its turn again, too."""
+        was_full = self._is_credit_used_up()
+        queues = by_queue(deliveries)
+        for queue in queues:
+            queue.expect_back()
+        self._take_credit_back(deliveries)
+        for queue, of_queue in queues.items():
             queue.requeue(of_queue)
-        self._give_credit(deliveries)
+        self._resume(deliveries, was_full)
 
     def _return_all(self) -> None:
         """The channel is over: what is unsettled goes back to its queues."""
@@ -344,19 +357,29 @@ class Channel(Sink):
         self._give_credit(deliveries)
 
     def reject(self, deliveries: list[Delivery]) -> None:
-        """These deliveries die."""
+        """These deliveries die; who had them gets what is there before what may come back (RabbitMQ 3.10, observed)."""
+        self._give_credit(deliveries)
         for queue, of_queue in by_queue(deliveries).items():
             queue.reject(of_queue)
-        self._give_credit(deliveries)
 
     def _give_credit(self, deliveries: list[Delivery]) -> None:
+        was_full = self._is_credit_used_up()
+        self._take_credit_back(deliveries)
+        self._resume(deliveries, was_full)
+
+    def _is_credit_used_up(self) -> bool:
         limit = self.global_prefetch_count
-        was_full = limit != 0 and self._consumers_unacked >= limit
+        return limit != 0 and self._consumers_unacked >= limit
+
+    def _take_credit_back(self, deliveries: list[Delivery]) -> None:
         for delivery in deliveries:
             consumer = delivery.consumer
             if consumer is not None:
                 consumer.unacked -= 1
                 self._consumers_unacked -= 1
+
+    def _resume(self, deliveries: list[Delivery], was_full: bool) -> None:
+        """Let those go on who have credit again; all of the channel, if what they share was used up."""
         resumed: Consumer | None = None
         for delivery in deliveries:
             consumer = delivery.consumer
@@ -522,12 +545,12 @@ class Channel(Sink):
     def answer(self, method: Method, then: Callable[[], object] | None = None) -> None:
         """Send a reply, and then call `then`, when every change of definitions until now is on disk."""
         journal = self.journal
-        self.connection.answer(self.id, method, then, journal is not None and journal.has_definitions())
+        self.connection.holds.answer(self.id, method, then, journal is not None and journal.has_definitions())
 
     def answer_when_durable(self, method: Method) -> None:
         """Send a reply when everything that was done until now is on disk."""
         journal = self.journal
-        self.connection.answer(self.id, method, None, journal is not None and journal.is_busy())
+        self.connection.holds.answer(self.id, method, None, journal is not None and journal.is_busy())
 
     def send_with_content(self, method: Method, message: Message) -> None:
         """Send a method frame and the content that belongs to it."""
@@ -568,11 +591,9 @@ class Channel(Sink):
 
     def queue_name(self, name: str) -> str:
         """The name, or the queue last declared for an empty one; raises NotFound (404) if there is none."""
-        if name:
-            return stripped(name)
-        if not self.last_queue:
+        if not name and not self.last_queue:
             raise NotFound("no previously declared queue")
-        return self.last_queue
+        return name or self.last_queue
 
     def queue_to_read(self, name: str) -> Queue:
         """The queue of this name, or the one last declared, if it is there and this client may read it.

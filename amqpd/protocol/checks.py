@@ -64,15 +64,15 @@ def check_header(header: bytes, body_size: int, user: User, reply_queue: str) ->
     changed = _direct_reply(properties, reply_queue)
     _check_user_id(properties, user)
     _check_expiration(properties)
-    message_flags = _check_delivery_mode(header, flags)
-    if flags & EXPIRATION:
-        message_flags |= EXPIRES
     headers = properties.headers
     if headers is None or ("CC" not in headers and "BCC" not in headers):
         routing_keys: list[str] = []
     else:
         routing_keys = _listed(headers.get("CC"), "CC") + _listed(headers.get("BCC"), "BCC")
         changed = headers.pop("BCC", None) is not None or changed
+    message_flags = _check_delivery_mode(header, flags)
+    if flags & EXPIRATION:
+        message_flags |= EXPIRES
     to_deliver = encode_properties(properties, body_size) if changed else header
     return Checked(header, to_deliver, routing_keys, message_flags)
 

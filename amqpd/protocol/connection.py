@@ -1,8 +1,7 @@
-"""A connection: handshake, frames to channels, and the one place where errors are answered (2.2, 1.4)."""
+"""A connection: bytes in and out, and frames to their channels (2.2, 1.4)."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Final, final
 
 from mypy_extensions import i64
@@ -13,40 +12,37 @@ from amqpd.auth.permissions import Permissions
 from amqpd.auth.users import Login, User, Users
 from amqpd.broker.broker import Broker
 from amqpd.broker.consumer import Consumer
-from amqpd.broker.limits import UNLIMITED, is_reached
 from amqpd.broker.open_connections import OpenConnection
 from amqpd.broker.queues.queue import Owner, Publisher, Queue
 from amqpd.broker.vhost import VirtualHost
-from amqpd.clock import Timer
 from amqpd.errors import (
     AmqpError,
     ChannelError,
     ConnectionForced,
     FrameError,
-    InternalError,
     NotAllowed,
-    SoftError,
     UnexpectedFrame,
 )
-from amqpd.events import CHANNEL, CONNECTION
+from amqpd.events import CONNECTION
 from amqpd.protocol import methods  # noqa: F401 - fills the table that channels dispatch by
 from amqpd.protocol.channel import Channel
+from amqpd.protocol.closing import Closing
 from amqpd.protocol.confirms import Confirms
+from amqpd.protocol.dispatch import unchecked
+from amqpd.protocol.frame_check import check_frame
 from amqpd.protocol.handshake import Handshake
 from amqpd.protocol.heartbeats import Heartbeats
-from amqpd.protocol.holds import HELD_ANSWER, HELD_BY_ALARM, HELD_BY_LOG, HeldAnswer, HeldByLog, Hold
-from amqpd.protocol.parameters import Parameters, Peer, Transport, client_capability
+from amqpd.protocol.holds import HELD_ANSWER, HELD_BY_LOG, Holds
+from amqpd.protocol.open_limits import channel_limit_reached
+from amqpd.protocol.parameters import Parameters, Peer, Transport
 from amqpd.protocol.states import (
     AWAITING_HEADER,
-    CHANNEL_CLOSING,
     CHANNEL_OPEN_METHOD,
     CLOSED,
     CLOSING,
     CONNECTION_CLOSE,
     EXPECTED,
     OPEN,
-    OPENING,
-    TUNING,
     UPDATE_SECRET,
 )
 from amqpd.wire import terms
@@ -60,24 +56,14 @@ from amqpd.wire.frames import (
     Octets,
     Output,
     frame,
-    method_id_at,
 )
 from amqpd.wire.methods import (
-    MalformedMethod,
-    MalformedShortString,
     MethodError,
     decode_method,
     encode_method,
 )
 
-SILENT_CLOSE_S: Final = 3.0
-"""How long a refused client waits for the end of the stream: guessing passwords takes time."""
-
-
 NO_PERMISSIONS: Final = Permissions("", "", "")
-
-CLOSE_TIMEOUT_S: Final = 30.0
-"""How long we wait for close-ok, or for the client to close the stream after its own close."""
 
 
 @final
@@ -117,8 +103,7 @@ class Connection(Publisher, OpenConnection, Login):
         self.alarms = broker.alarms
         self.held: i64 = 0
         """Why nothing that was received is worked on now: HELD_BY_ALARM and the like, or 0."""
-        self._hold = Hold(self)
-        self._answer_held: HeldAnswer | None = None
+        self.holds = Holds(self)
         self.congested = False
         """Whether so much output waits that deliveries must stop."""
         self.received_bytes = 0
@@ -130,17 +115,16 @@ class Connection(Publisher, OpenConnection, Login):
         """How the client has logged in, as SASL calls it."""
         self.opened_s = 0.0
         """When the handshake was done, in seconds since 1970."""
-        self._reader = FrameReader()
+        self.reader = FrameReader()
         self._last_channel: Channel | None = None
         self._woken = False
         self._is_counted = False
         """Whether this is one of the broker's open connections."""
-        self._ignoring = False
+        self.ignoring = False
+        """Whether nothing that is still received means anything."""
         self._handshake = Handshake(self)
         self._heartbeats: Heartbeats | None = None
-        self._timer: Timer | None = broker.timers.after(
-            parameters.handshake_timeout_s, self._handshake_timed_out
-        )
+        self.closing = Closing(self)
 
     # Bytes in and out
 
@@ -150,18 +134,19 @@ class Connection(Publisher, OpenConnection, Login):
         self.reads += 1
         if self.state == AWAITING_HEADER:
             data = self._handshake.receive_header(data)
-        if not data or self._ignoring:
+        if not data or self.ignoring:
             return
-        self._reader.feed(data)
-        self._work()
+        self.reader.feed(data)
+        self.work()
 
-    def _work(self) -> None:
+    def work(self) -> None:
         """Work through everything that was received, then confirm what was published."""
         while not self._receive_frames():
             pass
-        self._send_confirms()
+        self.send_confirms()
 
-    def _send_confirms(self) -> None:
+    def send_confirms(self) -> None:
+        """Confirm everything that may be confirmed, on all channels."""
         for confirms in self.confirming:
             confirms.send()
         self.confirming.clear()
@@ -200,33 +185,6 @@ class Connection(Publisher, OpenConnection, Login):
         self.waits_for = None
         self.transport.resume_publisher()
 
-    def _stop_working(self, reason: i64) -> None:
-        """Let what was received wait, and hear no more of the client, until `_may_work`."""
-        if not self.held:
-            self.transport.block()
-        self.held |= reason
-
-    def _may_work(self, reason: i64) -> None:
-        if self.held & reason:
-            self.held &= ~reason
-            if not self.held:
-                self.transport.unblock()
-
-    def block(self) -> None:
-        """A publish arrived during an alarm: it stays unread, and so does all that follows, until `unblock`."""
-        self._reader.unread()
-        self.alarms.add_blocked(self._hold)
-        self._stop_working(HELD_BY_ALARM)
-        if client_capability(self.client_properties, "connection.blocked"):
-            self.send(0, commands.Connection.Blocked(self.alarms.reason()))
-
-    def unblock(self) -> None:
-        """The alarms are over: go on with the publish that was held back."""
-        if client_capability(self.client_properties, "connection.blocked"):
-            self.send(0, commands.Connection.Unblocked())
-        self._may_work(HELD_BY_ALARM)
-        self._work()
-
     def waits_for_log(self) -> bool:
         """Whether its client waits for an answer or a confirm that waits for the disk."""
         if self.held & (HELD_BY_LOG | HELD_ANSWER):
@@ -235,51 +193,6 @@ class Connection(Publisher, OpenConnection, Login):
             if channel.confirms is not None and channel.confirms.unanswered():
                 return True
         return False
-
-    def wait_for_log(self) -> None:
-        """Too much waits for the disk: this publisher goes on when it is being written."""
-        journal = self.broker.storage.journal
-        if journal is not None and not self.held & HELD_BY_LOG:
-            self._stop_working(HELD_BY_LOG)
-            journal.wait_for_room(HeldByLog(self))
-
-    def log_goes_on(self) -> None:
-        """What waited for the disk is being written."""
-        if self.held & HELD_BY_LOG:
-            self._may_work(HELD_BY_LOG)
-            self._work()
-
-    def answer(
-        self, channel_id: i64, method: Method, then: Callable[[], object] | None, when_durable: bool
-    ) -> None:
-        """Send the reply to the method that is being executed, then call `then`: now, or when all is on disk.
-
-        What follows on the connection waits as well, so that replies keep their order.
-        """
-        journal = self.broker.storage.journal
-        if when_durable and journal is not None:
-            self._answer_held = HeldAnswer(self, channel_id, method, then)
-            self._stop_working(HELD_ANSWER)
-            journal.wait(self._answer_held)
-            return
-        self.send(channel_id, method)
-        if then is not None:
-            then()
-
-    def release_answer(self, error: AmqpError | None) -> None:
-        """What the held reply waited for is on disk, or there is an error to answer instead."""
-        held = self._answer_held
-        if held is None:
-            return
-        self._answer_held = None
-        if error is not None:
-            self._answer(error)
-        else:
-            self.send(held.channel_id, held.method)
-        if held.then is not None:
-            held.then()
-        self._may_work(HELD_ANSWER)
-        self._work()
 
     def wrote(self) -> None:
         """Something was written to the output."""
@@ -305,15 +218,21 @@ class Connection(Publisher, OpenConnection, Login):
             self.tell("debug", "client closed before it said anything", {})
         elif self.state != CLOSED:
             self.tell("warning", "client unexpectedly closed the connection", {})
-        self._end()
+        self.closing.end()
 
     def shut_down(self) -> None:
         """The broker stops: say so, or just hang up on whoever is not through the handshake."""
         if self.state == OPEN:
             self.method_id = 0
-            self.refuse(ConnectionForced("broker forced connection closure with reason 'shutdown'"), "info")
+            self.closing.refuse(
+                ConnectionForced("broker forced connection closure with reason 'shutdown'"), "info"
+            )
         elif self.state != CLOSING:
             self.hang_up()
+
+    def hang_up(self) -> None:
+        """End the connection at once: what is written is still sent, then the stream closes."""
+        self.closing.hang_up()
 
     # What others know of an open connection
 
@@ -333,7 +252,7 @@ class Connection(Publisher, OpenConnection, Login):
         """Somebody wants it to end: say so (320), unless it is ending anyway."""
         if self.state == OPEN:
             self.method_id = 0
-            self.refuse(ConnectionForced(reason))
+            self.closing.refuse(ConnectionForced(reason))
 
     def user_changed(self) -> None:
         """What the user may do may be different: what was granted, and is remembered with routes, is asked again."""
@@ -348,17 +267,15 @@ class Connection(Publisher, OpenConnection, Login):
     def _receive_frames(self) -> bool:
         """Work through all frames that are there; False if an error was answered and more may follow."""
         try:
-            reader = self._reader
+            reader = self.reader
             while not self.held and reader.next():
                 self._receive_frame(reader)
             return True
         except AmqpError as error:
-            if isinstance(error, FrameError):
-                self.method_id = 0
-            self._answer(error)
+            self.closing.answer(error)
         except MethodError as undecodable:
-            self._answer_undecodable(undecodable)
-        return self._ignoring
+            self.closing.answer_undecodable(undecodable)
+        return self.ignoring
 
     def _receive_frame(self, reader: FrameReader) -> None:
         channel = self._last_channel
@@ -375,7 +292,7 @@ class Connection(Publisher, OpenConnection, Login):
         """The channel that is to take this frame; None if it is dealt with already."""
         self.method_id = 0
         if self.state >= CLOSING:
-            self._receive_while_closing(reader)
+            self.closing.receive(reader)
             return None
         if reader.type > FRAME_BODY or reader.type < FRAME_METHOD:
             self._receive_other(reader)
@@ -401,18 +318,10 @@ class Connection(Publisher, OpenConnection, Login):
         if reader.channel_id != 0:
             raise UnexpectedFrame(octets)
 
-    def _receive_while_closing(self, reader: FrameReader) -> None:
-        if reader.channel_id or reader.type != FRAME_METHOD or reader.payload_end - reader.payload_start < 4:
-            return
-        method_id = method_id_at(reader.data, reader.payload_start)
-        if self.state == CLOSING and method_id in EXPECTED[CLOSING]:
-            if method_id == CONNECTION_CLOSE:
-                self.send(0, commands.Connection.CloseOk())
-            self.hang_up()
-
     # Channels
 
     def _open_channel(self, reader: FrameReader) -> None:
+        check_frame(reader)
         if reader.type != FRAME_METHOD:
             raise UnexpectedFrame("expected method frame, got non method frame instead")
         method = decode_method(reader.payload())
@@ -425,29 +334,14 @@ class Connection(Publisher, OpenConnection, Login):
                 f"number of channels opened ({len(self.channels)}) has reached the negotiated channel_max "
                 f"({self.channel_max})"
             )
-        self._check_channel_limits()
-        self.channels[reader.channel_id] = Channel(self, reader.channel_id)
-        self.broker.open_counts.channels_opened(self.user_logged_in().name, 1)
-        self.send(reader.channel_id, commands.Channel.OpenOk())
-
-    def _check_channel_limits(self) -> None:
-        """Raise NotAllowed (530) if the user, or the broker, can have no more channels."""
-        user = self.users.get(self.user_logged_in().name)
-        counts = self.broker.open_counts
-        problem = ""
-        if user is not None and is_reached(limit_of(user.max_channels), counts.channels_of(user.name)):
-            problem = (
-                f"number of channels opened for user '{user.name}' has reached the maximum allowed user limit of "
-                f"({user.max_channels})"
-            )
-        elif is_reached(self.broker.limits.channel_max_per_node, counts.channels):
-            problem = (
-                f"number of channels opened on node '{self.parameters.cluster_name}' has reached the maximum "
-                f"allowed limit of {self.broker.limits.channel_max_per_node}"
-            )
+        problem = channel_limit_reached(self)
         if problem:
             self.method_id = 0
             raise NotAllowed(problem)
+        self.channels[reader.channel_id] = Channel(self, reader.channel_id)
+        self.broker.open_counts.channels_opened(self.user_logged_in().name, 1)
+        # pamqp wants "0" in it; RabbitMQ leaves it empty.
+        self.send(reader.channel_id, unchecked(commands.Channel.OpenOk, channel_id=""))
 
     def forget_channel(self, channel: Channel) -> None:
         """The channel was closed on both sides; its number may be used again."""
@@ -459,18 +353,17 @@ class Connection(Publisher, OpenConnection, Login):
     # Channel 0
 
     def _receive_on_channel_zero(self, reader: FrameReader) -> None:
+        check_frame(reader)
         if reader.type != FRAME_METHOD:
             raise UnexpectedFrame(terms.frame_octets(reader.type, reader.payload()))
-        if reader.payload_end - reader.payload_start < 4:
-            raise FrameError(f"{terms.frame_octets(FRAME_METHOD, reader.payload())}: unknown_frame")
         method = decode_method(reader.payload())
         self.method_id = method.index
-        if method.index == CONNECTION_CLOSE and self.state >= TUNING:
-            self._close_received()
+        if method.index == CONNECTION_CLOSE and self.state == OPEN:
+            self.closing.close_received()
         elif method.index in EXPECTED[self.state]:
             self._call(method)
         else:
-            state = "running" if self.state == OPEN else "starting"
+            state = "running" if self.state == OPEN else "opening"
             raise ChannelError(f"unexpected method in connection state {state}")
 
     def _call(self, method: Method) -> None:
@@ -483,28 +376,9 @@ class Connection(Publisher, OpenConnection, Login):
     def tune(self, frame_max: i64, channel_max: i64, heartbeat_s: i64) -> None:
         """Take the limits that were negotiated."""
         self.frame_max = frame_max
-        self._reader.frame_max = frame_max
+        self.reader.frame_max = frame_max
         self.channel_max = channel_max
         self.heartbeat_s = heartbeat_s
-
-    def check_limits(self, vhost: str) -> None:
-        """Raise NotAllowed (530) if there can be no more connections: to the broker, in this vhost, of this user."""
-        counts = self.broker.open_counts
-        user = self.user_logged_in()
-        limit = self.broker.limits.connection_max
-        if is_reached(limit, counts.connections):
-            raise NotAllowed(f"connection refused: node connection limit ({limit}) is reached")
-        limit = self.broker.vhosts[vhost].max_connections()
-        if is_reached(limit, counts.connections_in(vhost)):
-            raise NotAllowed(
-                f"access to vhost '{vhost}' refused for user '{user.name}': connection limit ({limit}) is reached"
-            )
-        known = self.users.get(user.name)
-        limit = limit_of(known.max_connections if known is not None else None)
-        if is_reached(limit, counts.connections_of(user.name)):
-            raise NotAllowed(
-                f"connection refused for user '{user.name}': user connection limit ({limit}) is reached"
-            )
 
     def open(self, vhost: VirtualHost) -> None:
         """The handshake is done: channels may be used."""
@@ -515,7 +389,7 @@ class Connection(Publisher, OpenConnection, Login):
         self.users.logged_in(self.user_logged_in().name, self)
         self.opened_s = self.broker.clock.unix_s()
         self.state = OPEN
-        self._set_timer(None)
+        self.closing.opened()
         self.send(0, commands.Connection.OpenOk())
         self._heartbeats = Heartbeats(self, int(self.heartbeat_s))
         name = self.client_properties.get("connection_name")
@@ -529,10 +403,34 @@ class Connection(Publisher, OpenConnection, Login):
         self.user = user
         self.vhost = vhost
         self.state = OPEN
-        self._set_timer(None)
+        self.closing.opened()
         channel = Channel(self, 1)
         self.channels[1] = channel
         return channel
+
+    def take_channels(self) -> list[Channel]:
+        """Be open no more, and have no channels: they are to be released by the caller."""
+        if self._heartbeats is not None:
+            self._heartbeats.stop()
+        channels = list(self.channels.values())
+        self.channels = {}
+        self._last_channel = None
+        self.stalled = {}
+        self._stop_counting(len(channels))
+        return channels
+
+    def _stop_counting(self, channel_count: int) -> None:
+        """It makes room for another one, and so do its channels."""
+        if self._is_counted:
+            self._is_counted = False
+            user = self.user_logged_in().name
+            self.broker.open_counts.channels_opened(user, -channel_count)
+            self.broker.open_counts.connection_ended(self.vhost_opened().name, user)
+            self.broker.connections.remove(self)
+            self.users.logged_out(user, self)
+            self.broker.node.ended.connection_ended(
+                self.received_bytes, self.written_bytes(), int(self.reads), int(self.writes)
+            )
 
     def vhost_opened(self) -> VirtualHost:
         """The vhost of an open connection."""
@@ -548,139 +446,12 @@ class Connection(Publisher, OpenConnection, Login):
         """What the user may do now in the vhost of an open connection: nothing, once all was taken away."""
         return self.user_logged_in().permissions_in(self.vhost_opened().name) or NO_PERMISSIONS
 
-    # Errors and endings
+    # What all of it sends and tells
 
     def send(self, channel_id: i64, method: Method) -> None:
         """Send one method frame."""
         self.output.write(frame(FRAME_METHOD, channel_id, encode_method(method)))
         self.wrote()
-
-    def _answer(self, error: AmqpError) -> None:
-        """Close what the error's reply code says: the channel, the connection, or the stream without a word."""
-        if self.state < OPENING:
-            self.refuse_silently(error.reply_text())
-            return
-        channel = self.channels.get(self._reader.channel_id)
-        if isinstance(error, SoftError) and channel is not None:
-            self._refuse_channel(channel, error)
-        elif self.state < CLOSING:
-            self.refuse(error)
-        else:
-            # The stream makes no sense any more; only its end is awaited.
-            self._ignoring = True
-
-    def _answer_undecodable(self, error: MethodError) -> None:
-        self.method_id = 0
-        if isinstance(error, MalformedMethod) and self._reader.channel_id == 0:
-            self._answer(InternalError())
-        elif isinstance(error, MalformedMethod):
-            self.method_id = (error.class_id << 16) | error.method_id
-            self._answer(FrameError(f"cannot decode {terms.octets(error.arguments)}"))
-        elif isinstance(error, MalformedShortString):
-            self._answer(FrameError("Malformed UTF-8 in shortstr"))
-        else:
-            # RabbitMQ's reader crashes on these, which the client sees as the end of the stream.
-            self.tell("error", "undecodable method", {"error": str(error)})
-            self.hang_up()
-
-    def _refuse_channel(self, channel: Channel, error: AmqpError) -> None:
-        fields: dict[str, object] = {"channel": int(channel.id), "error": error.reply_text()}
-        self.tell("error", "channel error", fields, CHANNEL)
-        class_id, method_id = int(self.method_id >> 16), int(self.method_id & 0xFFFF)
-        channel.send_confirms()
-        self.send(
-            channel.id, commands.Channel.Close(error.reply_code, error.reply_text(), class_id, method_id)
-        )
-        channel.begin_closing()
-
-    def close_channel(self, channel: Channel, error: AmqpError) -> None:
-        """Close a channel for something that no method of the client's has caused."""
-        self.method_id = 0
-        self._refuse_channel(channel, error)
-
-    def refuse(self, error: AmqpError, level: str = "error") -> None:
-        """Close the connection for an error; everything it held is given back at once."""
-        self._send_confirms()
-        self.tell(level, "closing the connection", {"error": error.reply_text()})
-        class_id, method_id = int(self.method_id >> 16), int(self.method_id & 0xFFFF)
-        self.send(0, commands.Connection.Close(error.reply_code, error.reply_text(), class_id, method_id))
-        self._release()
-        self.state = CLOSING
-        self._set_timer(self.broker.timers.after(CLOSE_TIMEOUT_S, self.hang_up))
-
-    def refuse_silently(self, reason: str) -> None:
-        """A handshake went wrong: no frame, and the end of the stream only after a while."""
-        self.tell("error", "handshake failed", {"reason": reason})
-        self.state = CLOSED
-        self._ignoring = True
-        self._set_timer(self.broker.timers.after(SILENT_CLOSE_S, self.hang_up))
-
-    def _close_received(self) -> None:
-        """The client closes: everything of the connection is gone before it hears close-ok."""
-        self.tell("info", "connection closed", {})
-        self._release()
-        self.state = CLOSED
-        self.send(0, commands.Connection.CloseOk())
-        patience_s = min(float(self.heartbeat_s), CLOSE_TIMEOUT_S) or CLOSE_TIMEOUT_S
-        self._set_timer(self.broker.timers.after(patience_s, self.hang_up))
-
-    def _handshake_timed_out(self) -> None:
-        self.tell("error", "handshake timed out", {"state": int(self.state)})
-        self.hang_up()
-
-    def hang_up(self) -> None:
-        """End the connection at once: what is written is still sent, then the stream closes."""
-        self._end()
-        self.transport.close()
-
-    def _end(self) -> None:
-        self._release()
-        self.state = CLOSED
-        self._ignoring = True
-        self._set_timer(None)
-
-    def _release(self) -> None:
-        """Give back everything that this connection held in the broker."""
-        if self._heartbeats is not None:
-            self._heartbeats.stop()
-        channels = self.channels
-        self.channels = {}
-        self._stop_counting(len(channels))
-        self._last_channel = None
-        self.stalled = {}
-        self.stop_waiting()
-        self.alarms.remove_blocked(self._hold)
-        if self._answer_held is not None:
-            self._answer_held.connection = None
-            self._answer_held = None
-        self._may_work(HELD_BY_ALARM | HELD_BY_LOG | HELD_ANSWER)
-        for channel in channels.values():
-            channel.leave_queues()
-        for channel in channels.values():
-            if channel.state != CHANNEL_CLOSING:
-                channel.state = CHANNEL_CLOSING
-                channel.release()
-        for queue in list(self.owner.queues):
-            self.vhost_opened().end_queue(queue)
-
-    def _stop_counting(self, channel_count: int) -> None:
-        """It makes room for another one, and so do its channels."""
-        if self._is_counted:
-            self._is_counted = False
-            user = self.user_logged_in().name
-            self.broker.open_counts.channels_opened(user, -channel_count)
-            self.broker.open_counts.connection_ended(self.vhost_opened().name, user)
-            self.broker.connections.remove(self)
-            self.users.logged_out(user, self)
-            self.broker.node.ended.connection_ended(
-                self.received_bytes, self.written_bytes(), int(self.reads), int(self.writes)
-            )
-
-    def _set_timer(self, timer: Timer | None) -> None:
-        """There is one deadline at a time: for the handshake, or for closing."""
-        if self._timer is not None:
-            self._timer.cancel()
-        self._timer = timer
 
     def tell(self, level: str, sentence: str, fields: dict[str, object], category: str = CONNECTION) -> None:
         """Let it be known what happened here."""
@@ -690,8 +461,3 @@ class Connection(Publisher, OpenConnection, Login):
         if self.user is not None:
             about["user"] = self.user.name
         self.broker.events.tell(level, sentence, {**about, **fields}, category)
-
-
-def limit_of(limit: int | None) -> i64:
-    """A user's limit as a number, negative for none."""
-    return UNLIMITED if limit is None else limit

@@ -109,4 +109,4 @@ class ConsumerTimeout:
             f"delivery acknowledgement on channel {channel.id} timed out. Timeout value used: {timeout_ms} ms. "
             "This timeout value can be configured, see consumers doc guide to learn more"
         )
-        channel.connection.close_channel(channel, error)
+        channel.connection.closing.close_channel(channel, error)

@@ -22,7 +22,9 @@ from amqpd.auth.mechanisms import (
 )
 from amqpd.auth.users import LoginRefused
 from amqpd.errors import AccessRefused, NotAllowed
+from amqpd.protocol.closing import SILENT_CLOSE_S
 from amqpd.protocol.dispatch import decoded_table
+from amqpd.protocol.open_limits import check_connection_limits
 from amqpd.protocol.parameters import client_capability
 from amqpd.protocol.states import (
     CONNECTION_OPEN,
@@ -109,7 +111,7 @@ class Handshake:
             connection.mechanism = method.mechanism
             self._log_in(self._mechanism.start(bytes_of(method.response or ""), external_name))
         except (MalformedResponse, UnknownMechanism) as error:
-            connection.refuse_silently(str(error))
+            connection.closing.refuse_silently(str(error))
         except LoginRefused as refused:
             self._refuse_login(method.mechanism, refused.reason)
 
@@ -120,7 +122,7 @@ class Handshake:
         try:
             self._log_in(mechanism.proceed(challenge, bytes_of(method.response or "")))
         except MalformedResponse as error:
-            self._connection.refuse_silently(str(error))
+            self._connection.closing.refuse_silently(str(error))
         except LoginRefused as refused:
             self._refuse_login(mechanism.name, refused.reason)
 
@@ -132,7 +134,7 @@ class Handshake:
         if offer.channel_max:
             problem = problem or _out_of_range("channel_max", method.channel_max, 1, offer.channel_max)
         if problem:
-            connection.refuse_silently(f"failed to negotiate connection parameters: {problem}")
+            connection.closing.refuse_silently(f"failed to negotiate connection parameters: {problem}")
             return
         connection.tune(method.frame_max, method.channel_max or CHANNEL_NUMBERS, method.heartbeat)
         connection.state = OPENING
@@ -145,7 +147,7 @@ class Handshake:
         vhost = connection.broker.vhosts.get(name)
         if vhost is None:
             raise NotAllowed(f"vhost {name} not found")
-        connection.check_limits(name)
+        check_connection_limits(connection, name)
         if user.permissions_in(name) is None:
             raise NotAllowed(f"access to vhost '{name}' refused for user '{user.name}'")
         connection.open(vhost)
@@ -180,14 +182,15 @@ class Handshake:
         connection.broker.node.logins.note(PROTOCOL, False)
         connection.tell("error", "login refused", {"mechanism": mechanism, "reason": reason})
         if not client_capability(connection.client_properties, "authentication_failure_close"):
-            connection.refuse_silently(reason)
+            connection.closing.refuse_silently(reason)
             return
         connection.method_id = 0
-        connection.refuse(
+        connection.closing.refuse(
             AccessRefused(
                 f"Login was refused using authentication mechanism {mechanism}. "
                 "For details see the broker logfile."
-            )
+            ),
+            patience_s=SILENT_CLOSE_S,
         )
 
 

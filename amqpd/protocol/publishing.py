@@ -11,7 +11,6 @@ from amqpd.broker.exchange import Exchange
 from amqpd.broker.queues.queue import BEHIND, Queue
 from amqpd.errors import (
     AccessRefused,
-    FrameError,
     InternalError,
     NotImplementedByBroker,
     PreconditionFailed,
@@ -19,9 +18,9 @@ from amqpd.errors import (
 )
 from amqpd.message import Body, Message
 from amqpd.protocol.checks import NOTHING_CHECKED, Checked, check_header
+from amqpd.protocol.frame_check import check_frame
 from amqpd.protocol.route import Route
 from amqpd.protocol.states import BASIC_PUBLISH, CHANNEL_BODY, CHANNEL_HEADER, CHANNEL_OPEN
-from amqpd.wire import terms
 from amqpd.wire.frames import FRAME_BODY, FRAME_HEADER, FrameReader, Octets, frame, method_id_at
 from amqpd.wire.methods import decode_method
 from amqpd.wire.properties import MalformedProperties
@@ -35,7 +34,6 @@ IMMEDIATE: Final = 2
 ROUTES_REMEMBERED: Final = 4096
 """Addresses a channel remembers the way of; when there are more, it starts anew."""
 
-CONTENT_HEADER_MIN: Final = 12
 BASIC_CLASS: Final = 60
 
 MESSAGE_SIZE_HARD_MAX: Final = 536870912
@@ -72,7 +70,7 @@ class Publishing:
     def begin(self, reader: FrameReader) -> None:
         """Take basic.publish, and its content if that has arrived with it."""
         if self._connection.alarms.active:
-            self._connection.block()
+            self._connection.holds.block()
             return
         data = reader.data
         exchange_at: i64 = reader.payload_start + 6
@@ -97,11 +95,12 @@ class Publishing:
 
     def receive_header(self, reader: FrameReader) -> None:
         """Take the content header. Raises UnexpectedFrame (505) for anything else."""
+        # Other channels may have had frames since the method came.
+        self._connection.method_id = BASIC_PUBLISH
+        check_frame(reader)
         if reader.type != FRAME_HEADER:
             raise UnexpectedFrame(NO_HEADER_FRAME)
         start = reader.payload_start
-        if reader.payload_end - start < CONTENT_HEADER_MIN:
-            raise FrameError(f"{terms.frame_octets(FRAME_HEADER, reader.payload())}: unknown_frame")
         class_id = method_id_at(reader.data, start)
         if class_id & 0xFFFF:  # the weight, which must be zero
             raise UnexpectedFrame(NO_HEADER_FRAME)
@@ -121,10 +120,14 @@ class Publishing:
         """Take a body frame, or part of one. Raises UnexpectedFrame (505) for anything else."""
         size: i64 = reader.payload_end - reader.payload_start
         if reader.type != FRAME_BODY or self._body.size + size > self._body_size:
+            self._connection.method_id = BASIC_PUBLISH
+            check_frame(reader)
             raise UnexpectedFrame("expected content body, got non content body frame instead")
         self._body.add(reader, self._body_size)
         if self._body.size == self._body_size:
             self._finish(b"", self._body.take())
+        elif self._connection.alarms.active:
+            self._connection.holds.block_content()
 
     def _check_size(self) -> None:
         """Refuse what is too large by its header: the body need not arrive for that."""

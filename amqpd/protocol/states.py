@@ -46,4 +46,4 @@ EXPECTED: Final = {
     OPEN: frozenset((UPDATE_SECRET,)),
     CLOSING: frozenset((CONNECTION_CLOSE, CONNECTION_CLOSE_OK)),
 }
-"""The methods of class connection that each state accepts, besides connection.close, welcome from TUNING on."""
+"""The methods of class connection that each state accepts, besides connection.close when it is OPEN."""

@@ -4,8 +4,11 @@
         pika.BlockingConnection(pika.URLParameters(broker.url))
 
     async with amqpd.testing.broker(clock=amqpd.testing.FakeClock()) as broker:
-        connection = await aio_pika.connect(broker.url)
+        connection = await aio_pika.connect(f"{broker.url}?heartbeat=0")
         broker.advance(3600)
+
+A client that sends heartbeats, as aio-pika does unless told, sends none in the time that `advance` lets pass: after
+two or three of its intervals the broker hangs up.
 
 `MemoryBroker` and `Peer` do without sockets, and speak frames rather than a client's API.
 `MemoryFiles` and `FailingFiles` are file systems that lose their power, or fail, when a test says so.
@@ -18,7 +21,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from amqpd.testing.clock import FakeClock
     from amqpd.testing.durable import DurableBroker
-    from amqpd.testing.files import FailingFiles, MemoryFiles
+    from amqpd.testing.failing_files import FailingFiles
+    from amqpd.testing.files import MemoryFiles
     from amqpd.testing.memory import MemoryBroker, RecordedEvents
     from amqpd.testing.peer import Content, Heartbeat, NoReply, Peer, Received, Refusal
     from amqpd.testing.running import BrokerInThread, RunningBroker, broker, broker_in_thread
@@ -42,7 +46,7 @@ __all__ = [
     "broker_in_thread",
 ]
 
-_MODULES = ("clock", "durable", "files", "memory", "peer", "running")
+_MODULES = ("clock", "durable", "failing_files", "files", "memory", "peer", "running")
 
 
 def __getattr__(name: str) -> object:

@@ -32,7 +32,14 @@ class FakeClock(Clock):
         return self._started_unix_s + self._now_s
 
     def drive(self, timers: Timers) -> None:
-        """Let `advance` run these timers; from now on it may only be called from this thread."""
+        """Let `advance` run these timers; from now on it may only be called from this thread.
+
+        Raises RuntimeError if it drives others already, in another thread.
+        """
+        if self._driven and threading.get_ident() != self._thread:
+            raise RuntimeError(
+                "this clock drives another broker, in another thread: each needs one of its own"
+            )
         self._driven.append(timers)
         self._thread = threading.get_ident()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
 from typing import Any, TypeVar, TypeVarTuple
 
 import anyio
@@ -13,7 +14,7 @@ from anyio.from_thread import BlockingPortal, start_blocking_portal
 from amqpd.app import choose_event_loop, managing, measuring, serving
 from amqpd.auth.users import Users, default_users
 from amqpd.clock import Clock
-from amqpd.config.settings import settings_of
+from amqpd.config.settings import SETTINGS, settings_of
 from amqpd.events import Events
 from amqpd.server.clock import MachineClock
 from amqpd.server.listeners import Server
@@ -68,7 +69,7 @@ class BrokerInThread:
 
     def __init__(self, running: RunningBroker, portal: BlockingPortal) -> None:
         self._running = running
-        self._portal = portal
+        self._portal: BlockingPortal | None = portal
         self.url, self.host, self.port = running.url, running.host, running.port
         self.management_port = running.management_port
         self.management_ssl_port = running.management_ssl_port
@@ -79,13 +80,25 @@ class BrokerInThread:
     def advance(self, seconds: float) -> None:
         """Let this much time pass; returns when all that fell due was run, and what it wrote is on its way.
 
-        Raises RuntimeError with a real clock.
+        Raises RuntimeError with a real clock, and when the broker has stopped.
         """
-        self._portal.call(_advance_and_write, self._running, seconds)
+        self._portal_open().call(_advance_and_write, self._running, seconds)
 
     def call(self, function: Callable[[RunningBroker, *Arguments], T], *arguments: *Arguments) -> T:
-        """The result of `function(running_broker, *arguments)`, called in the broker's thread."""
-        return self._portal.call(function, self._running, *arguments)
+        """The result of `function(running_broker, *arguments)`, called in the broker's thread.
+
+        Raises what the function raises, and RuntimeError when the broker has stopped.
+        """
+        return self._portal_open().call(function, self._running, *arguments)
+
+    def stopped(self) -> None:
+        """Its block is over: nothing can be asked of it any more."""
+        self._portal = None
+
+    def _portal_open(self) -> BlockingPortal:
+        if self._portal is None:
+            raise RuntimeError("the broker has stopped: its block, or the test that it was made for, is over")
+        return self._portal
 
 
 async def _advance_and_write(running: RunningBroker, seconds: float) -> None:
@@ -108,15 +121,19 @@ async def broker(
 
     Real time unless `clock` is a FakeClock; the user guest unless `users` are given; silent unless `events`
     listen; on a free port unless told; in memory unless there is a `data_dir`. `settings` are those of
-    the command line, by their names: `data_dir`, `ssl_certfile`.
-    Raises StartError if the port is taken, InvalidSetting for a bad setting.
+    the command line, by their names: `data_dir`, `ssl_certfile`. With a FakeClock heartbeats are off unless
+    `heartbeat_s` is given, or the client wants them.
+    Raises StartError if the port is taken, InvalidSetting for a bad setting, TypeError for one that there is not.
     """
+    _check_types(clock=(clock, Clock), users=(users, Users), events=(events, Events))
     clock = clock or MachineClock()
     users = users or default_users()
     settings.setdefault("in_memory", "data_dir" not in settings)
     # Tests leave connections open that nobody reads from any more.
     settings.setdefault("shutdown_timeout_s", 2)
-    wanted = settings_of({"host": (host,), "port": port, **settings})
+    if isinstance(clock, FakeClock):
+        settings.setdefault("heartbeat_s", 0)
+    wanted = settings_of({"host": (host,), "port": port, **_with_paths(settings)})
     async with (
         serving(wanted, clock, events or Events(), users) as node,
         managing(wanted, node) as management,
@@ -143,6 +160,24 @@ async def broker(
             clock.release(node.server.broker.timers)
 
 
+def _check_types(**given: tuple[object, type]) -> None:
+    for name, (value, kind) in given.items():
+        if value is not None and not isinstance(value, kind):
+            raise TypeError(f"{name} is to be a {kind.__name__}, and is {value!r}")
+
+
+def _with_paths(settings: dict[str, Any]) -> dict[str, Any]:
+    """The settings, with paths where those that are paths were given as text."""
+    return {
+        name: Path(value) if isinstance(value, str) and _is_path(name) else value
+        for name, value in settings.items()
+    }
+
+
+def _is_path(name: str) -> bool:
+    return name in SETTINGS and SETTINGS[name].type in (Path, Path | None)
+
+
 @contextmanager
 def broker_in_thread(*, event_loop: str = "auto", **options: Any) -> Iterator[BrokerInThread]:
     """Serve as long as the block runs, in a thread with an event loop of its own.
@@ -155,4 +190,8 @@ def broker_in_thread(*, event_loop: str = "auto", **options: Any) -> Iterator[Br
         start_blocking_portal("asyncio", {"use_uvloop": use_uvloop}) as portal,
         portal.wrap_async_context_manager(broker(event_loop=event_loop, **options)) as running,
     ):
-        yield BrokerInThread(running, portal)
+        in_thread = BrokerInThread(running, portal)
+        try:
+            yield in_thread
+        finally:
+            in_thread.stopped()

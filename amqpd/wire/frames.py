@@ -28,7 +28,7 @@ FRAME_MIN_SIZE: Final = 4096
 
 HEARTBEAT: Final = b"\x08\x00\x00\x00\x00\x00\x00\xce"
 
-_CONTENT_MIN: Final = 30  # a header frame without properties and an empty body frame
+_CONTENT_MIN: Final = 30  # a header frame without properties and what is around a body
 _BASIC_CLASS_AND_NO_WEIGHT: Final = 60 << 16
 
 STREAMED_BODY_MIN: Final = 16384
@@ -154,6 +154,7 @@ class FrameReader:
         if (
             head >> 40 != (FRAME_BODY << 16) | self.channel_id
             or body_size != read_i64_be(data, start + 11)
+            or body_size == 0
             or body_size > self.frame_max
             or end > self._end
             or data[end - 1] != FRAME_END_OCTET
@@ -203,7 +204,7 @@ class FrameReader:
 
     def _refuse_end(self, octet: i64) -> None:
         octets = terms.frame_octets(self.type, self.payload())
-        raise FrameError(f"{octets}: {{invalid_frame_end_marker,{octet}}}")
+        raise FrameError(terms.after(f"{octets}: ", "invalid_frame_end_marker", int(octet)))
 
 
 def method_id_at(data: bytes, position: i64) -> i64:

@@ -177,25 +177,37 @@ def _layouts() -> dict[int, _Layout]:
 _LAYOUTS: Final = _layouts()
 
 
-def decode_method(payload: bytes) -> Frame:
+def decode_method(payload: bytes, checked: bool = True) -> Frame:
     """Read the payload of a method frame, class and method id included.
 
     Raises a MethodError: TruncatedMethod, UnknownMethod, MalformedMethod, MalformedShortString or
     MalformedTable. Where several are true RabbitMQ looks at the lengths of all arguments first, then
-    at what is in them from left to right, and so does this.
+    at what is in them from left to right, and so does this. Unless `checked`, names may be no UTF-8.
     """
+    layout = _layout_of(payload)
+    positions = _positions(layout, payload)
+    method = layout.command.__new__(layout.command)
+    checked = checked and layout.checked
+    for number, argument in enumerate(layout.arguments):
+        at, stop = positions[number], positions[number + 1]
+        value = _decode_argument(layout, argument, payload, at, stop, checked)
+        setattr(method, argument.name, value)
+    return method
+
+
+def check_method_id(payload: bytes) -> None:
+    """Raise TruncatedMethod or UnknownMethod, as decode_method would; the arguments are not looked at."""
+    _layout_of(payload)
+
+
+def _layout_of(payload: bytes) -> _Layout:
     if len(payload) < 4:
         raise TruncatedMethod("method frame without class and method id")
     index: i64 = i64(read_i32_be(payload, 0)) & 0xFFFFFFFF
     layout = _LAYOUTS.get(int(index))
     if layout is None:
         raise UnknownMethod(int(index >> 16), int(index & 0xFFFF))
-    positions = _positions(layout, payload)
-    method = layout.command.__new__(layout.command)
-    for number, argument in enumerate(layout.arguments):
-        value = _decode_argument(layout, argument, payload, positions[number], positions[number + 1])
-        setattr(method, argument.name, value)
-    return method
+    return layout
 
 
 def encode_method(method: Frame) -> bytes:
@@ -251,14 +263,16 @@ def _argument_end(kind: i64, payload: bytes, at: i64, size: i64) -> i64:
     return at + 4 + (i64(read_i32_be(payload, at)) & 0xFFFFFFFF) if at + 4 <= size else size + 1
 
 
-def _decode_argument(layout: _Layout, argument: _Argument, payload: bytes, at: int, stop: int) -> object:
+def _decode_argument(
+    layout: _Layout, argument: _Argument, payload: bytes, at: int, stop: int, checked: bool
+) -> object:
     kind: i64 = argument.kind
     if kind == _BIT:
         return (i64(payload[at]) >> argument.bit) & 1 == 1
     if kind < _SHORTSTR:
         return int.from_bytes(payload[at:stop], "big")
     if kind == _SHORTSTR:
-        return _decode_name(layout, payload[at + 1 : stop])
+        return _decode_name(layout, payload[at + 1 : stop], checked)
     if kind == _LONGSTR:
         return text_of(payload[at + 4 : stop])
     try:
@@ -267,8 +281,8 @@ def _decode_argument(layout: _Layout, argument: _Argument, payload: bytes, at: i
         raise MalformedTable(f"{argument.name}: {error}", layout.class_id, layout.method_id) from None
 
 
-def _decode_name(layout: _Layout, data: bytes) -> str:
-    if layout.checked and not data.isascii() and not is_utf8(data):
+def _decode_name(layout: _Layout, data: bytes, checked: bool) -> str:
+    if checked and not data.isascii() and not is_utf8(data):
         raise MalformedShortString("Malformed UTF-8 in shortstr", layout.class_id, layout.method_id)
     return text_of(data)
 

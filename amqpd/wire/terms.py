@@ -55,6 +55,15 @@ def frame_octets(frame_type: int, payload: bytes) -> str:
     return text + binary(payload[:_SHOWN_OCTETS], len(text))
 
 
+def after(text: str, tag: str, value: int) -> str:
+    """The text, and behind it the tuple `{tag,value}`, whose value is on a new line if it goes beyond 79 columns."""
+    column = len(bytes_of(text.rpartition("\n")[2]))
+    flat = f"{{{tag},{value}}}"
+    if len(flat) < _LINE_LENGTH - 1 - column:
+        return text + flat
+    return f"{text}{{{tag},\n{' ' * (column + 1)}{value}}}"
+
+
 def octets(data: bytes) -> str:
     """A binary as Erlang's ~w prints it: always `<<97,98>>`, never a string, on one line."""
     return f"<<{','.join([str(byte) for byte in data])}>>"

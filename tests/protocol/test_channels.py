@@ -7,7 +7,7 @@ from pamqp import commands
 
 from amqpd.protocol.parameters import Parameters
 from amqpd.testing import MemoryBroker, Peer, Refusal
-from amqpd.testing.peer import method_of
+from amqpd.testing.peer import frame_of, method_of
 from amqpd.wire.methods import Access
 
 NO_QUEUE = Refusal("channel", 404, "NOT_FOUND - no queue 'nope' in vhost '/'", 50, 10)
@@ -21,6 +21,12 @@ def test_a_channel_opened_twice_is_a_channel_error(peer: Peer):
     peer.send(1, commands.Channel.Open())
     text = "CHANNEL_ERROR - second 'channel.open' seen"
     assert peer.refusal() == Refusal("connection", 504, text, 20, 10)
+
+
+def test_open_ok_has_nothing_in_it(broker: MemoryBroker):
+    peer = broker.connect(channels=0)
+    peer.send(7, commands.Channel.Open())
+    assert b"".join(peer.connection.take_output()) == frame_of(1, 7, b"\0\x14\0\x0b\0\0\0\0")
 
 
 @pytest.mark.parametrize(
@@ -73,10 +79,17 @@ def test_after_an_error_methods_are_ignored(peer: Peer):
     assert peer.refusal() == NO_QUEUE
     peer.send(1, commands.Queue.Declare(queue="made"))
     peer.publish(1, "", "made", b"x")
-    peer.send(1, commands.Channel.Open())
     assert peer.receive() == []
     peer.send(2, passive("made"))
     assert peer.refusal() is not None
+
+
+def test_after_an_error_a_channel_can_not_be_opened_before_close_ok(peer: Peer):
+    peer.send(1, passive("nope"))
+    assert peer.refusal() == NO_QUEUE
+    peer.send(1, commands.Channel.Open())
+    text = "CHANNEL_ERROR - second 'channel.open' seen"
+    assert peer.refusal() == Refusal("connection", 504, text, 20, 10)
 
 
 def test_after_an_error_and_close_ok_the_number_is_free(peer: Peer):

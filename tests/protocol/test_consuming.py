@@ -450,13 +450,16 @@ def test_a_prefetch_size_is_not_implemented(peer: Peer):
     assert peer.refusal() == Refusal("connection", 540, text, 60, 10)
 
 
-def test_a_requeued_message_goes_to_a_consumer_that_has_credit(peer: Peer, other: Peer):
+def test_who_requeues_a_message_has_credit_for_it_again_and_may_be_next(peer: Peer, other: Peer):
+    """The other one came after it; only from then on it has waited longer."""
     qos(peer, 1)
     consume(peer, "a")
     publish(peer, "1")
     qos(other, 1)
     consume(other, "b")
     peer.send(1, commands.Basic.Reject(1, True))
+    assert delivered(peer) == [("1", "a", 1, False), ("1", "a", 2, True)]
+    peer.send(1, commands.Basic.Reject(2, True))
     assert delivered(other) == [("1", "b", 1, True)]
 
 
@@ -470,3 +473,12 @@ def test_a_deleted_channel_gives_its_messages_to_who_has_credit(
     peer.call(1, commands.Channel.Close(200, "", 0, 0))
     assert [(each[0], each[3]) for each in delivered(other)] == [("1", True), ("2", True)]
     assert broker.broker.vhosts["/"].queues["q"].unacked == 2
+
+
+def test_the_queue_that_an_empty_name_stands_for_is_looked_for_before_the_tag(broker: MemoryBroker):
+    peer = broker.connect()
+    broker.connect().call(1, commands.Queue.Declare(queue="of another"))
+    peer.call(1, commands.Basic.Consume(queue="of another", consumer_tag="t"))
+    peer.send(1, commands.Basic.Consume(queue="", consumer_tag="t"))
+    text = "NOT_FOUND - no previously declared queue"
+    assert peer.refusal() == Refusal("channel", 404, text, 60, 20)

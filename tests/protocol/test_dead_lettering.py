@@ -422,6 +422,20 @@ def test_retries_with_a_pause_go_on_as_a_consumer_has_a_hand_in_them(broker: Mem
     assert counts == [("pause", "expired", 3), ("work", "rejected", 3)]
 
 
+def test_full_queues_that_push_each_others_dead_out_come_to_an_end(broker: MemoryBroker, peer: Peer):
+    """What was rejected once may go round: without an end, where every death pushes another message out."""
+    rejected = table_of({"x-death": [{"queue": "elsewhere", "reason": "rejected"}]})
+    for queue, other in ("ab", "ba"):
+        declare(peer, queue, max_length=1, dead_letter_exchange="", dead_letter_routing_key=other)
+    publish(peer, "1", "3", to="a", headers=rejected)
+    assert broker.broker.vhosts["/"].queues["b"].ready() == 1
+    publish(peer, "2", to="b", headers=rejected)
+    assert [len(bodies(peer, queue)) for queue in "ab"] == [1, 1]
+    assert "dead letters dropped: they went in a circle" in broker.events.sentences()
+    publish(peer, "4", "5", to="a", headers=rejected)
+    assert (bodies(peer, "a"), bodies(peer, "b")) == (["5"], ["4"])
+
+
 # Full queues of the dead
 
 

@@ -153,3 +153,22 @@ def test_a_paused_publisher_that_leaves_is_not_resumed(consumer: Peer, publisher
     publisher.disconnect()
     consumer.receive()
     assert publisher.transport.reading_paused
+
+
+@pytest.mark.parametrize(("frame_max", "size"), [(4096, 16_000), (131_072, 100_000)])
+def test_an_alarm_holds_back_what_is_half_published(broker: MemoryBroker, frame_max: int, size: int):
+    publisher, other = broker.peer().open(frame_max=frame_max), broker.connect()
+    publisher.open_channel(1)
+    other.call(1, commands.Queue.Declare(queue="q"))
+    body = b"x" * size
+    data = publisher.publish_frames(1, "", "q", body)
+    publisher.send_bytes(data[: -size // 2])
+    broker.broker.alarms.raise_alarm("memory")
+    publisher.send_bytes(data[-size // 2 : -size // 4])
+    publisher.send_bytes(data[-size // 4 :])
+    assert [type(method) for method in publisher.methods(0)] == [commands.Connection.Blocked]
+    assert publisher.connection.held
+    assert ready(other) == 0
+    broker.broker.alarms.clear_alarm("memory")
+    assert [type(method) for method in publisher.methods(0)] == [commands.Connection.Unblocked]
+    assert other.call(1, commands.Basic.Get(queue="q")).body == body

@@ -37,6 +37,10 @@ UNEXPECTED_HEADER = connection_error(
 UNEXPECTED_BODY = connection_error(
     505, "UNEXPECTED_FRAME - expected content body, got non content body frame instead", 60, 40
 )
+CUT_METHOD = connection_error(501, "FRAME_ERROR - type 1, all octets = <<0,60>>: unknown_frame")
+CUT_HEADER = connection_error(
+    501, "FRAME_ERROR - type 2, all octets = <<0,60,0,0,0,0,0,0,0,0,0>>: unknown_frame"
+)
 NO_METHOD = connection_error(505, "UNEXPECTED_FRAME - expected method frame, got non method frame instead")
 
 CASES = {
@@ -45,6 +49,15 @@ CASES = {
         connection_error(
             501,
             "FRAME_ERROR - type 1, all octets = <<0,60,0,10,0,0,0,0,0,0,0>>: {invalid_frame_end_marker,0}",
+        ),
+    ),
+    "bad-end-marker-on-a-new-line": (
+        [frame_of(METHOD, 1, QOS)[:-1] + b"\xcd"],
+        connection_error(
+            501,
+            "FRAME_ERROR - type 1, all octets = <<0,60,0,10,0,0,0,0,0,0,0>>: {invalid_frame_end_marker,\n"
+            + " " * 51
+            + "205}",
         ),
     ),
     "too-large": (
@@ -140,6 +153,43 @@ CASES = {
         ],
         UNEXPECTED_BODY,
     ),
+    "empty-body-frame-without-a-body": (
+        [frame_of(METHOD, 1, PUBLISH) + frame_of(HEADER, 1, header(0)) + frame_of(BODY, 1, b"")],
+        NO_METHOD,
+    ),
+    "method-instead-of-header-after-another-channel": (
+        [frame_of(METHOD, 1, PUBLISH), frame_of(METHOD, 2, QOS), frame_of(METHOD, 1, QOS)],
+        UNEXPECTED_HEADER,
+    ),
+    "method-instead-of-body-after-another-channel": (
+        [
+            frame_of(METHOD, 1, PUBLISH),
+            frame_of(HEADER, 1, header(3)),
+            frame_of(METHOD, 2, QOS),
+            frame_of(METHOD, 1, QOS),
+        ],
+        UNEXPECTED_BODY,
+    ),
+    "cut-header-without-method": ([frame_of(HEADER, 1, header(3)[:11])], CUT_HEADER),
+    "cut-header-on-channel-0": ([frame_of(HEADER, 0, header(3)[:11])], CUT_HEADER),
+    "cut-header-on-unopened-channel": ([frame_of(HEADER, 7, header(3)[:11])], CUT_HEADER),
+    "cut-header-instead-of-body": (
+        [frame_of(METHOD, 1, PUBLISH), frame_of(HEADER, 1, header(3)), frame_of(HEADER, 1, header(3)[:11])],
+        CUT_HEADER,
+    ),
+    "cut-method-on-unopened-channel": ([frame_of(METHOD, 7, b"\0\x3c")], CUT_METHOD),
+    "cut-method-instead-of-header": (
+        [frame_of(METHOD, 1, PUBLISH), frame_of(METHOD, 1, b"\0\x3c")],
+        CUT_METHOD,
+    ),
+    "cut-method-instead-of-body": (
+        [frame_of(METHOD, 1, PUBLISH), frame_of(HEADER, 1, header(3)), frame_of(METHOD, 1, b"\0\x3c")],
+        CUT_METHOD,
+    ),
+    "unknown-method-instead-of-header": (
+        [frame_of(METHOD, 1, PUBLISH), frame_of(METHOD, 1, b"\0\x3c\0\xc8")],
+        STREAM_ENDS,
+    ),
     "properties-truncated": (
         [
             frame_of(METHOD, 1, PUBLISH),
@@ -169,6 +219,34 @@ CASES = {
         connection_error(501, 'FRAME_ERROR - type 8, all octets = <<"x">>: unknown_frame'),
     ),
 }
+
+
+@pytest.mark.parametrize(
+    ("frame", "refusal"),
+    [
+        (frame_of(METHOD, 1, b"\0\x3c"), CUT_METHOD),
+        (frame_of(HEADER, 1, header(3)[:11]), CUT_HEADER),
+        (frame_of(METHOD, 1, b"\0\x3c\0\xc8"), STREAM_ENDS),
+    ],
+)
+def test_what_makes_no_sense_ends_the_connection_on_a_closed_channel_too(
+    peer: Peer, frame: bytes, refusal: Refusal
+):
+    peer.call(1, commands.Basic.Ack(9))
+    peer.send_bytes(frame)
+    assert peer.refusal() == refusal
+
+
+def test_after_a_frame_that_is_too_large_the_stream_ends_soon_whatever_follows(
+    broker: MemoryBroker, peer: Peer
+):
+    peer.send_bytes(struct.pack(">BHI", METHOD, 1, 200_000))
+    assert peer.refusal() is not None
+    peer.send(0, commands.Connection.CloseOk())
+    broker.advance(2.9)
+    assert not peer.stream_closed
+    broker.advance(0.1)
+    assert peer.stream_closed
 
 
 @pytest.mark.parametrize("case", CASES)

@@ -2,6 +2,7 @@
 
 import pytest
 from pamqp import commands, frame
+from pamqp.base import Frame as Method
 
 from amqpd.auth import passwords
 from amqpd.auth.users import User
@@ -338,6 +339,51 @@ def test_open_before_tune_ok_ends_in_silence(broker: MemoryBroker, stranger: Pee
     stranger.expect(0, commands.Connection.Tune)
     stranger.send(0, commands.Connection.Open("/"))
     assert_closed_in_silence(broker, stranger)
+
+
+def test_close_before_tune_ok_ends_in_silence(broker: MemoryBroker, stranger: Peer):
+    stranger.start()
+    stranger.log_in()
+    stranger.expect(0, commands.Connection.Tune)
+    stranger.send(0, commands.Connection.Close(200, "", 0, 0))
+    assert_closed_in_silence(broker, stranger)
+
+
+def test_start_ok_with_a_broken_table_ends_in_silence(broker: MemoryBroker, stranger: Peer):
+    stranger.start()
+    stranger.send_frame(1, 0, b"\x00\x0a\x00\x0b\x00\x00\x00\x03\x01aZ\x05PLAIN\x00\x00\x00\x00\x05en_US")
+    assert_closed_in_silence(broker, stranger)
+
+
+@pytest.mark.parametrize(
+    ("method", "method_id"),
+    [(commands.Connection.Close(200, "", 0, 0), 50), (commands.Connection.TuneOk(2047, 131072, 60), 31)],
+)
+def test_nothing_but_open_comes_after_tune_ok(stranger: Peer, method: Method, method_id: int):
+    stranger.start()
+    stranger.log_in()
+    stranger.tune()
+    stranger.send(0, method)
+    text = "CHANNEL_ERROR - unexpected method in connection state opening"
+    assert stranger.refusal() == Refusal("connection", 504, text, 10, method_id)
+
+
+def test_the_name_of_a_vhost_must_be_utf_8(stranger: Peer):
+    stranger.start()
+    stranger.log_in()
+    stranger.tune()
+    stranger.send_frame(1, 0, b"\x00\x0a\x00\x28\x01\xff\x00\x00")
+    text = "FRAME_ERROR - Malformed UTF-8 in shortstr"
+    assert stranger.refusal() == Refusal("connection", 501, text, 10, 40)
+
+
+def test_who_may_not_log_in_is_soon_cut_off(broker: MemoryBroker, stranger: Peer):
+    stranger.start()
+    stranger.log_in("guest", "wrong")
+    broker.advance(2.9)
+    assert not stranger.stream_closed
+    broker.advance(0.2)
+    assert stranger.stream_closed
 
 
 def test_a_channel_before_open_is_unexpected(stranger: Peer):

@@ -1,5 +1,7 @@
 """basic.publish, basic.return and publisher confirms; texts are RabbitMQ 3.10.8's."""
 
+from typing import Any
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -222,6 +224,29 @@ def test_an_impersonator_may_use_any_user_id(broker: MemoryBroker, peer: Peer):
 
 
 # Returns
+
+
+@pytest.mark.parametrize(
+    ("properties", "text"),
+    [
+        ({"delivery_mode": 3}, "invalid message: {delivery_mode_unknown,3}"),
+        ({"headers": {"CC": "q"}}, 'invalid message: {unacceptable_type_in_header,"CC",longstr}'),
+        ({"headers": {"BCC": 1, "CC": "q"}}, 'invalid message: {unacceptable_type_in_header,"CC",longstr}'),
+        (
+            {"delivery_mode": 3, "headers": {"BCC": 1}},
+            'invalid message: {unacceptable_type_in_header,"BCC",signedint}',
+        ),
+        (
+            {"delivery_mode": 3, "headers": {"CC": "q"}, "expiration": "a"},
+            "invalid expiration 'a': no_integer",
+        ),
+    ],
+)
+def test_of_several_broken_properties_one_is_named(peer: Peer, properties: dict[str, Any], text: str):
+    headers = properties.pop("headers", None)
+    made = Properties(headers=None if headers is None else table_of(headers), **properties)
+    peer.publish(1, "", "q", b"x", made)
+    assert peer.refusal() == Refusal("channel", 406, f"PRECONDITION_FAILED - {text}", 60, 40)
 
 
 def test_a_mandatory_message_without_a_queue_returns(peer: Peer):

@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 import pytest
 from pamqp import commands
+from pamqp.base import Frame as Method
 
 from amqpd.testing import MemoryBroker, Peer, Refusal
 from amqpd.testing.peer import method_of
@@ -183,6 +184,24 @@ def test_a_generated_name_may_be_declared_passively_only(peer: Peer):
 def test_line_breaks_are_stripped_from_names(peer: Peer):
     assert peer.call(1, declare("fm\n.nl\r")).queue == "fm.nl"
     assert peer.call(1, declare("fm.\nnl", passive=True)).queue == "fm.nl"
+
+
+@pytest.mark.parametrize(
+    ("method", "class_id", "method_id"),
+    [
+        (method_of(commands.Queue.Purge, queue="fm\n"), 50, 30),
+        (method_of(commands.Basic.Get, queue="fm\n"), 60, 70),
+        (method_of(commands.Basic.Consume, queue="fm\n"), 60, 20),
+    ],
+)
+def test_who_reads_a_queue_must_give_its_name_without_line_breaks(
+    peer: Peer, method: Method, class_id: int, method_id: int
+):
+    peer.call(1, declare("fm"))
+    peer.send(1, method)
+    assert peer.refusal() == Refusal(
+        "channel", 404, "NOT_FOUND - no queue 'fm\n' in vhost '/'", class_id, method_id
+    )
 
 
 def test_a_name_of_any_characters_comes_back(peer: Peer):

@@ -7,7 +7,8 @@ import pytest
 from pamqp import commands
 
 from amqpd.testing import Content, DurableBroker, Peer, Refusal
-from amqpd.testing.files import FailingFiles, MemoryFiles
+from amqpd.testing.failing_files import FailingFiles
+from amqpd.testing.files import MemoryFiles
 from amqpd.wire.fields import Field, field_of
 from amqpd.wire.properties import Properties
 
@@ -212,6 +213,15 @@ class TestConsumers:
         publish(peer, "1")
         assert [each.method.consumer_tag for each in peer.contents(2)] == ["high"]
 
+    def test_who_requeues_a_message_has_its_next_turn_after_the_others(self, peer: Peer):
+        declare(peer)
+        peer.call(2, commands.Basic.Qos(prefetch_count=1))
+        consume(peer, "a")
+        publish(peer, "1")
+        consume(peer, "b")
+        nack(peer, peer.contents(2)[0].method.delivery_tag, 2)
+        assert [each.method.consumer_tag for each in peer.contents(2)] == ["b"]
+
     def test_hear_that_their_queue_was_deleted(self, peer: Peer):
         declare(peer)
         consume(peer, "a")
@@ -237,6 +247,18 @@ class TestConsumers:
         nack(peer, got[1])
         assert consumer_count(peer) == 0
 
+    def test_that_wait_to_become_the_single_active_one_do_not_count_for_who_declares(
+        self, peer: Peer, broker: DurableBroker
+    ):
+        declare(peer, single_active_consumer=True)
+        consume(peer, "a")
+        consume(peer, "b")
+        assert consumer_count(peer) == 1
+        assert broker.broker.vhosts["/"].queue("q").consumer_count() == 2
+        publish(peer, "1")
+        peer.call(2, commands.Basic.Cancel("a"))
+        assert consumer_count(peer) == 2
+
 
 class TestTheDeliveryCount:
     def test_is_not_told_to_a_consumer_the_first_time(self, peer: Peer):
@@ -244,6 +266,14 @@ class TestTheDeliveryCount:
         consume(peer)
         publish(peer, "a")
         assert seen(*peer.contents(2)) == [("a", False, None)]
+
+    def test_is_told_also_if_others_behind_it_have_expired(self, broker: DurableBroker, peer: Peer):
+        declare(peer)
+        publish(peer, "a")
+        nack(peer, taken(peer, 1)[0])
+        publish(peer, "b", expiration="100")
+        broker.advance(1)
+        assert drained(peer) == [("a", True, 1)]
 
     def test_is_told_to_a_consumer_from_then_on(self, peer: Peer):
         declare(peer)
@@ -601,6 +631,22 @@ class TestLimits:
         assert confirmed(peer, *"123") == "++-"
         consume(peer)
         assert confirmed(peer, *"45") == "++"
+
+    @pytest.mark.parametrize("end", ["at once", "later"])
+    def test_have_room_for_what_has_expired(self, broker: DurableBroker, peer: Peer, end: str):
+        declare(peer, max_length_bytes=10, overflow="reject-publish")
+        assert confirmed(peer, "x" * 11, expiration="0" if end == "at once" else "100") == "+"
+        broker.advance(0.1)
+        assert confirmed(peer, *"123") == "+++"
+
+    def test_are_looked_at_when_consumers_have_taken_what_came_back(self, peer: Peer):
+        declare(peer, max_length=1)
+        peer.call(2, commands.Basic.Qos(prefetch_count=1))
+        consume(peer)
+        publish(peer, "1", "2")
+        nack(peer, peer.contents(2)[0].method.delivery_tag, 2)
+        assert [each.body for each in peer.contents(2)] == [b"2"]
+        assert order(peer) == "1"
 
     def test_of_nothing_take_one(self, peer: Peer):
         declare(peer, max_length=0, overflow="reject-publish")

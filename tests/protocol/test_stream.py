@@ -377,6 +377,15 @@ def test_messages_can_not_be_refused(peer: Peer, method: Any):
     assert peer.refusal() == Refusal("connection", 540, text, 60, method_id)
 
 
+def test_messages_of_a_stream_that_is_gone_may_be_refused(peer: Peer):
+    publish(peer, "a")
+    consume(peer, "first")
+    peer.receive()
+    peer.call(1, commands.Queue.Delete(queue="s"))
+    peer.send(1, commands.Basic.Nack(1, False, True))
+    assert peer.refusal() is None
+
+
 def test_what_else_was_refused_together_with_a_streams_goes_back(peer: Peer, other: Peer):
     peer.call(1, commands.Queue.Declare(queue="q"))
     peer.publish(1, "", "q", b"x")

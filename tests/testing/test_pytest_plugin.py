@@ -46,7 +46,7 @@ def test_a_suite_gets_a_broker_for_each_test(suite: Path):
         check=False,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=180,
         cwd=suite,
         env={"PYTHONPATH": str(home), "PATH": "/usr/bin:/bin"},
     )

@@ -1,7 +1,10 @@
 """Brokers inside a test process."""
 
+import re
 import socket
 import threading
+from pathlib import Path
+from typing import Any
 
 import anyio
 import pika
@@ -77,7 +80,7 @@ def test_an_hour_passes_in_no_time(event_loop_name: str):
     clock = FakeClock()
     with amqpd.testing.broker_in_thread(event_loop=event_loop_name, clock=clock, events=events) as broker:
         with socket.create_connection((broker.host, broker.port)) as client:
-            client.settimeout(5)
+            client.settimeout(60)
             assert broker.call(lambda running: len(running.server.sessions)) <= 1
             client.sendall(b"AMQP\0\0\x09\x01")
             assert client.recv(10_000)
@@ -104,6 +107,60 @@ def test_a_fake_clock_outlives_its_broker():
             broker.advance(5)
     clock.advance(5)
     assert clock.monotonic_s() == 15
+
+
+def test_a_client_stays_connected_for_as_long_as_a_fake_clock_says(event_loop_name: str):
+    with (
+        amqpd.testing.broker_in_thread(event_loop=event_loop_name, clock=FakeClock()) as broker,
+        connect(broker.url) as connection,
+    ):
+        channel = connection.channel()
+        channel.queue_declare("q", arguments={"x-message-ttl": 3_600_000})
+        channel.basic_publish("", "q", b"x")
+        broker.advance(3599)
+        assert channel.queue_declare("q", passive=True).method.message_count == 1
+        broker.advance(1)
+        assert channel.queue_declare("q", passive=True).method.message_count == 0
+
+
+def test_brokers_in_different_threads_need_clocks_of_their_own():
+    clock = FakeClock()
+    with amqpd.testing.broker_in_thread(clock=clock) as broker:
+        with (
+            pytest.raises(RuntimeError, match="another broker, in another thread"),
+            amqpd.testing.broker_in_thread(clock=clock),
+        ):
+            pytest.fail("started with the clock of another")
+        broker.advance(5)
+    assert clock.monotonic_s() == 5
+
+
+@pytest.mark.parametrize(
+    ("argument", "text"),
+    [
+        ({"clock": FakeClock}, "clock is to be a Clock, and is <class"),
+        ({"users": {"guest": "guest"}}, "users is to be a Users, and is {'guest'"),
+        ({"events": print}, "events is to be a Events, and is <built-in"),
+        ({"hartbeat_s": 3}, "there is no setting hartbeat_s"),
+    ],
+)
+def test_an_argument_of_a_wrong_type_is_named(argument: dict[str, Any], text: str):
+    with pytest.raises(TypeError, match=re.escape(text)), amqpd.testing.broker_in_thread(**argument):
+        pytest.fail("started all the same")
+
+
+def test_paths_may_be_texts(tmp_path: Path):
+    with amqpd.testing.broker_in_thread(data_dir=str(tmp_path / "data")):
+        assert (tmp_path / "data").is_dir()
+
+
+def test_a_broker_that_has_stopped_says_so():
+    with amqpd.testing.broker_in_thread(clock=FakeClock()) as broker:
+        pass
+    with pytest.raises(RuntimeError, match="the broker has stopped"):
+        broker.advance(1)
+    with pytest.raises(RuntimeError, match="the broker has stopped"):
+        broker.call(lambda running: running.port)
 
 
 def test_real_time_cannot_be_moved():

@@ -97,3 +97,19 @@ def test_octets_are_always_numbers(data: bytes, text: str) -> None:
 )
 def test_a_string_is_a_quoted_list_of_characters(text: str, term: str) -> None:
     assert terms.string(text) == term
+
+
+@pytest.mark.parametrize(
+    ("before", "value", "text"),
+    [
+        ("type 1, all octets = <<>>: ", 0, "{invalid_frame_end_marker,0}"),
+        ("0" * 50, 5, "{invalid_frame_end_marker,5}"),
+        ("0" * 50, 55, "{invalid_frame_end_marker,\n" + " " * 51 + "55}"),
+        ("0" * 51, 5, "{invalid_frame_end_marker,\n" + " " * 52 + "5}"),
+        ("0" * 48, 205, "{invalid_frame_end_marker,205}"),
+        ("0" * 49, 205, "{invalid_frame_end_marker,\n" + " " * 50 + "205}"),
+        ("0" * 60 + "\n" + "0" * 20, 205, "{invalid_frame_end_marker,205}"),
+    ],
+)
+def test_a_tuple_that_goes_beyond_the_line_goes_on_in_the_next(before: str, value: int, text: str) -> None:
+    assert terms.after(before, "invalid_frame_end_marker", value) == before + text

@@ -38,22 +38,23 @@ def qos(channel: Channel, method: commands.Basic.Qos) -> None:
 def consume(channel: Channel, method: commands.Basic.Consume) -> None:
     """Start a consumer; no-local is accepted and ignored, as RabbitMQ does (1.8.3.3)."""
     tag = method.consumer_tag or ""
+    queue_name = channel.queue_name(method.queue)
     if tag in channel.consumers:
         raise NotAllowed(f"attempt to reuse consumer tag '{tag}'")
     channel.check_consumer_limit()
     tag = tag or channel.connection.broker.generated_name("amq.ctag-")
-    if method.queue == REPLY_TO_QUEUE:
+    if queue_name == REPLY_TO_QUEUE:
         consumer = _consumer_of_replies(channel, method, tag)
     else:
-        consumer = _consumer_of_queue(channel, method, tag)
+        consumer = _consumer_of_queue(channel, method, queue_name, tag)
     channel.consumers[tag] = consumer
     if not method.nowait:
         channel.send(commands.Basic.ConsumeOk(tag))
     consumer.queue.add_consumer(consumer)
 
 
-def _consumer_of_queue(channel: Channel, method: commands.Basic.Consume, tag: str) -> Consumer:
-    queue = channel.queue_to_read(method.queue)
+def _consumer_of_queue(channel: Channel, method: commands.Basic.Consume, name: str, tag: str) -> Consumer:
+    queue = channel.queue_to_read(name)
     arguments = decoded_table(method.arguments)
     check_consumer_arguments(queue.title(), queue_type_of(queue.arguments), arguments)
     if isinstance(queue, StreamQueue):

@@ -5,14 +5,14 @@ from __future__ import annotations
 from pamqp import commands
 
 from amqpd.errors import ChannelError, NotImplementedByBroker
-from amqpd.protocol.channel import Channel
+from amqpd.protocol.channel import SECOND_OPEN, Channel
 from amqpd.protocol.dispatch import handles
 
 
 @handles(commands.Channel.Open)
 def open_again(channel: Channel, method: commands.Channel.Open) -> None:
     """The channel is open already."""
-    raise ChannelError("second 'channel.open' seen")
+    raise ChannelError(SECOND_OPEN)
 
 
 @handles(commands.Channel.Flow)

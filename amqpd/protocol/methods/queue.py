@@ -37,7 +37,7 @@ def declare(channel: Channel, method: commands.Queue.Declare) -> None:
     channel.last_queue = queue.name
     if not method.nowait:
         queue.asked_for_counts()
-    _declared(channel, method, queue.name, queue.ready(), queue.consumer_count())
+    _declared(channel, method, queue.name, queue.ready(), queue.declared_consumer_count())
 
 
 def _is_reply_queue(channel: Channel, name: str) -> bool:
@@ -92,7 +92,7 @@ def _allow_dead_letter_exchange(channel: Channel, name: str, arguments: Table) -
 @handles(commands.Queue.Bind)
 def bind(channel: Channel, method: commands.Queue.Bind) -> None:
     """Bind a queue; with neither queue nor routing key, the queue's name is the key (1.7.2.3)."""
-    queue = channel.queue_name(method.queue)
+    queue = stripped(channel.queue_name(method.queue))
     routing_key = queue if not method.queue and not method.routing_key else method.routing_key
     bind_destination(
         channel, stripped(method.exchange), "queue", queue, routing_key, decoded_table(method.arguments)
@@ -104,7 +104,7 @@ def bind(channel: Channel, method: commands.Queue.Bind) -> None:
 @handles(commands.Queue.Unbind)
 def unbind(channel: Channel, method: commands.Queue.Unbind) -> None:
     """Remove a binding; it need not exist, nor the queue, nor the exchange (RabbitMQ 3.10, observed)."""
-    queue = channel.queue_name(method.queue)
+    queue = stripped(channel.queue_name(method.queue))
     routing_key = queue if not method.queue and not method.routing_key else method.routing_key
     unbind_destination(
         channel, stripped(method.exchange), "queue", queue, routing_key, decoded_table(method.arguments)
@@ -135,7 +135,7 @@ def _delete(channel: Channel, queue: Queue, method: commands.Queue.Delete) -> in
 @handles(commands.Queue.Delete)
 def delete(channel: Channel, method: commands.Queue.Delete) -> None:
     """Delete a queue with its messages; one that is not there is no error (1.7.2.9, RabbitMQ 3.10, observed)."""
-    name = channel.queue_name(method.queue)
+    name = stripped(channel.queue_name(method.queue))
     channel.allow("configure", "queue", name)
     queue = channel.vhost.queues.get(name)
     count = 0
