@@ -18,6 +18,9 @@ from amqpd.message import Message
 
 REMEMBERED_QUEUES_MAX: Final = 1000
 
+FOLLOWING_MAX: Final = 10_000
+"""So many dead letters may follow from one: full queues that dead-letter to each other would never come to an end."""
+
 
 @final
 class DeadLetter:
@@ -40,6 +43,8 @@ class Burial:
         self._events = events
         self._waiting: deque[DeadLetter] = deque()
         self._is_busy = False
+        self._following: i64 = 0
+        """How many dead letters the one that is being published has led to."""
         self._last = FirstDeath()
         self._in_circles: set[str] = set()
         """Queues that dead letters were dropped on their way to, and somebody was told of it."""
@@ -53,16 +58,28 @@ class Burial:
         if letter is None:
             return False
         if self._is_busy:
-            self._waiting.append(letter)
+            self._follow(letter, queue)
             return True
         self._is_busy = True
         try:
             taken = self._publish(letter)
-            while self._waiting:
-                self._publish(self._waiting.popleft())
+            self._publish_following()
         finally:
             self._is_busy = False
         return taken
+
+    def _follow(self, letter: DeadLetter, queue: Queue) -> None:
+        """Publish it after those that wait, unless there is no end of them: no consumer has a hand in such a circle."""
+        if self._following < FOLLOWING_MAX:
+            self._following += 1
+            self._waiting.append(letter)
+        else:
+            self._tell_of_circle(queue.name)
+
+    def _publish_following(self) -> None:
+        while self._waiting:
+            self._publish(self._waiting.popleft())
+        self._following = 0
 
     def _letter(self, queue: Queue, message: Message, reason: str, time_s: i64) -> DeadLetter | None:
         """What died in a queue, for its dead letter exchange; None if that is not there."""
@@ -112,8 +129,8 @@ class Burial:
         self._is_busy = True
         try:
             outcome = self._offer(letter, taken)
-            while self._waiting and not was_busy:
-                self._publish(self._waiting.popleft())
+            if not was_busy:
+                self._publish_following()
         finally:
             self._is_busy = was_busy
         return outcome

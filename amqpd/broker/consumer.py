@@ -129,6 +129,12 @@ class ConsumerRing:
                 turns.popleft()
         return None
 
+    def let_exhausted_go(self) -> None:
+        """Let those leave now whose turn it is and who have no credit."""
+        for turns in self._rings:
+            while turns and 0 < turns[0].prefetch_count <= turns[0].unacked:
+                turns.popleft().in_ring = False
+
     def _ring_of(self, priority: int) -> deque[Consumer]:
         if priority in self._priorities:
             return self._rings[self._priorities.index(priority)]

@@ -24,6 +24,7 @@ class FollowedPolicies:
 
     def changed(self) -> None:
         """Policies have changed: exchanges first, so that what dies in a queue now goes the new ways."""
+        self.policies.changed()
         for exchange in list(self._exchanges.values()):
             self.exchange_begins(exchange)
         for queue in list(self._queues.values()):

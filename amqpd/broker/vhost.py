@@ -32,7 +32,8 @@ from amqpd.broker.exchanges import EXCHANGE_TYPES
 from amqpd.broker.exchanges.delayed import DELAYED, Delayed
 from amqpd.broker.firehose import Firehose
 from amqpd.broker.limits import MAX_CONNECTIONS, MAX_QUEUES, UNLIMITED, checked_vhost_limits, is_reached
-from amqpd.broker.policy import ALL, checked_policy
+from amqpd.broker.policy import ALL
+from amqpd.broker.policy_checks import checked_policy
 from amqpd.broker.queues.classic import ClassicQueue
 from amqpd.broker.queues.queue import Owner, Queue, locked
 from amqpd.broker.queues.rules import QUORUM, queue_rules, queue_type_of

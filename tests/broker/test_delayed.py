@@ -20,7 +20,8 @@ from amqpd.message import PERSISTENT, Message
 from amqpd.store.storage import Storage
 from amqpd.testing import DurableBroker, MemoryBroker
 from amqpd.testing.clock import FakeClock
-from amqpd.testing.files import FailingFiles, MemoryFiles
+from amqpd.testing.failing_files import FailingFiles
+from amqpd.testing.files import MemoryFiles
 from amqpd.testing.sink import message_of
 from amqpd.wire.fields import Field
 from amqpd.wire.properties import Properties

@@ -112,8 +112,20 @@ def test_what_comes_back_to_a_full_queue_pushes_the_oldest_out_which_may_be_itse
     assert (queue.unacked, taken(queue)) == (0, ["2"])
 
 
-def test_what_comes_back_goes_to_who_waits_before_the_limit_counts(vhost: VirtualHost):
-    """Observed: both are delivered, though for a moment there were two in a queue for one."""
+def test_of_what_a_consumer_gives_back_only_as_much_as_may_be_there_goes_out_again(vhost: VirtualHost):
+    queue = declare(vhost, max_length=1)
+    sink = ListSink()
+    consumer = Consumer("t", queue, sink, False, False, 2, {})
+    queue.add_consumer(consumer)
+    publish(queue, "1", "2")
+    assert sink.bodies() == [b"1", b"2"]
+    waiting = consume(queue)
+    queue.requeue([each.delivery() for each in sink.delivered])
+    assert waiting.bodies() == [b"2"]
+
+
+def test_what_was_got_comes_back_one_by_one_and_goes_to_who_waits_before_the_limit_counts(vhost: VirtualHost):
+    """Observed: both are delivered, though together they are too many."""
     queue = declare(vhost, max_length=1)
     publish(queue, "1")
     first = take(queue)

@@ -6,7 +6,8 @@ import pytest
 from pamqp import commands
 
 from amqpd.broker.definitions import ExchangeDeclared, QueueDeclared
-from amqpd.broker.policy import InvalidPolicy, Policy, VhostPolicies, checked_policy, merged
+from amqpd.broker.policy import Policy, VhostPolicies, merged
+from amqpd.broker.policy_checks import InvalidPolicy, checked_policy
 from amqpd.broker.queues.queue import Owner, Queue
 from amqpd.broker.queues.rules import PolicyDefinition
 from amqpd.broker.vhost import VirtualHost

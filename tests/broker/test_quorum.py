@@ -335,6 +335,10 @@ class QuorumModel(RuleBasedStateMachine):
         self.connect()
         self.return_to_front([copy for _owner, _tag, copy in self.held])
         self.front.sort(key=lambda copy: copy.place)
+        if self.limit < 0:
+            # They stand where they stood, and what comes back from then on stands before them.
+            self.back = self.front + self.back
+            self.front = []
         self.held = []
 
     @rule()

@@ -302,13 +302,26 @@ class ClassicQueue(Queue):
             self._backlog.forget(message, position)
 
     def requeue(self, deliveries: list[Delivery]) -> None:
+        together: list[Delivery] = []
+        for delivery in deliveries:
+            if self._limited and delivery.consumer is None:
+                # What basic.get has taken comes back one by one (RabbitMQ 3.10, observed).
+                self._put_back([delivery])
+            else:
+                together.append(delivery)
+        if together:
+            self._put_back(together)
+
+    def _put_back(self, deliveries: list[Delivery]) -> None:
         if self.deleted:
             return
         for delivery in deliveries:
             self._backlog.put_back(delivery.position, delivery.message)
         self.unacked -= len(deliveries)
-        self.pump()
+        self._readmit(deliveries)
+        # What is too much dies before anybody gets it (RabbitMQ 3.10, observed).
         self._keep_limit()
+        self.pump()
         self._watch_first()
 
     def purge(self) -> int:

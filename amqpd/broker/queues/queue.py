@@ -168,8 +168,12 @@ class Queue(Destination):
         raise NotImplementedError
 
     def consumer_count(self) -> int:
-        """How many consumers it has, as queue.declare-ok tells it."""
+        """How many consumers it says it has."""
         return len(self.consumers)
+
+    def declared_consumer_count(self) -> int:
+        """The same as queue.declare-ok tells it."""
+        return self.consumer_count()
 
     def ready_bytes(self) -> int:
         """How large the bodies of those are together, where that is known."""
@@ -230,8 +234,11 @@ class Queue(Destination):
         """These deliveries were refused, and do not come back."""
         raise NotImplementedError
 
+    def expect_back(self) -> None:
+        """Deliveries will be requeued; those who had them have not got their credit back yet."""
+
     def requeue(self, deliveries: list[Delivery]) -> None:
-        """Take deliveries back, and offer them to whoever has credit."""
+        """Take deliveries back, and offer them to whoever has credit, those who had them included."""
         raise NotImplementedError
 
     def take_back(self, deliveries: list[Delivery]) -> None:
@@ -284,7 +291,8 @@ class Queue(Destination):
         """Raise AccessRefused (403) if one more consumer, or an exclusive one, can't be added."""
         if exclusive and (self.consumers or self.rules.single_active_consumer):
             raise AccessRefused(f"{self.title()} in exclusive use")
-        if self.consumers and any(consumer.exclusive for consumer in self.consumers):
+        # An exclusive consumer is the only one.
+        if len(self.consumers) == 1 and next(iter(self.consumers)).exclusive:
             raise AccessRefused(f"{self.title()} in exclusive use")
 
     def add_consumer(self, consumer: Consumer) -> None:
@@ -356,6 +364,15 @@ class Queue(Destination):
         if self.active_consumer is None or (consumer is self.active_consumer and not self._predecessors):
             self._ring.add(consumer)
             self.pump()
+
+    def _readmit(self, deliveries: list[Delivery]) -> None:
+        """Whoever gave these back has credit again, and is in the ring before they go out once more."""
+        for delivery in deliveries:
+            consumer = delivery.consumer
+            if consumer is None or consumer.in_ring or consumer.cancelled:
+                continue
+            if self.active_consumer is None or (consumer is self.active_consumer and not self._predecessors):
+                self._ring.add(consumer)
 
     # Queues that nobody uses (x-expires)
 

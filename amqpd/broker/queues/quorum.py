@@ -160,6 +160,11 @@ class QuorumQueue(ClassicQueue):
         """
         return len(self.consumers) + len(self._got) + sum(1 for leaver in self._leavers if leaver.unacked)
 
+    def declared_consumer_count(self) -> int:
+        """The same without those that wait to become the active one (RabbitMQ 3.10, observed)."""
+        waiting = len(self.consumers) - 1 if self.active_consumer is not None else 0
+        return self.consumer_count() - waiting
+
     def asked_for_counts(self) -> None:
         """Does not count as use (RabbitMQ 3.10, observed)."""
 
@@ -230,7 +235,9 @@ class QuorumQueue(ClassicQueue):
             return None
         message, position, redelivered = found
         self._got[position] = None
-        return self._shown(message, position, self._counted.number), position, redelivered
+        # What has expired behind it was taken since.
+        number = self._counted.number_on_return(position) - 1
+        return self._shown(message, position, number), position, redelivered
 
     def move(self, mover: Mover, most: i64) -> i64:
         """Let ready messages go elsewhere: see Queue.move. Raises CannotRead and ResourceError (506)."""
@@ -300,6 +307,10 @@ class QuorumQueue(ClassicQueue):
 
     # Messages come back
 
+    def expect_back(self) -> None:
+        """Whoever has no credit has its next turn after all others (RabbitMQ 3.10, observed)."""
+        self._ring.let_exhausted_go()
+
     def requeue(self, deliveries: list[Delivery]) -> None:
         """Take deliveries back to the end, or, if there is a delivery limit, to the front."""
         if self.rules.delivery_limit >= 0:
@@ -310,7 +321,7 @@ class QuorumQueue(ClassicQueue):
         for delivery in deliveries:
             position = delivery.position
             self._counted.put_last(position, self._original(delivery.message, position))
-        self._took_back(len(deliveries))
+        self._took_back(deliveries)
 
     def take_back(self, deliveries: list[Delivery]) -> None:
         """Take deliveries back to the front, those that come back too often left out."""
@@ -326,10 +337,11 @@ class QuorumQueue(ClassicQueue):
                 backlog.forget(message, position)
             else:
                 backlog.put_back(position, message)
-        self._took_back(len(deliveries))
+        self._took_back(deliveries)
 
-    def _took_back(self, count: i64) -> None:
-        self.unacked -= count
+    def _took_back(self, deliveries: list[Delivery]) -> None:
+        self.unacked -= len(deliveries)
+        self._readmit(deliveries)
         self.pump()
         self._keep_limit()
         self._watch_first()
@@ -364,6 +376,9 @@ class QuorumQueue(ClassicQueue):
         position = backlog.position
         self._bury(message, reason)
         backlog.forget(message, position)
+        if self._full:
+            # What has expired makes room.
+            self._follow_limit()
         return message.body_size
 
     def purge(self) -> int:
