@@ -222,7 +222,7 @@ def _authenticated(site: Site, request: Request, name: str, password: str) -> Us
         _tell(site, request, name, refused.reason)
         raise Refused(401, "not_authorized", "Login failed", REALM) from None
     try:
-        site.users.check_loopback(user, _is_loopback(request))
+        site.users.check_loopback(user, _is_loopback(request) and not _is_named(request))
     except LoginRefused as refused:
         _tell(site, request, name, refused.reason)
         raise not_authorised("User can only log in via localhost") from None
@@ -234,7 +234,8 @@ def _authenticated(site: Site, request: Request, name: str, password: str) -> Us
 def _tell(site: Site, request: Request, name: str, reason: str) -> None:
     client = request.client
     peer = f"{client.host}:{client.port}" if client is not None else "unknown"
-    fields: dict[str, object] = {"peer": peer, "user": name, "reason": reason}
+    host = request.headers.get("host", "")
+    fields: dict[str, object] = {"peer": peer, "host": host, "user": name, "reason": reason}
     site.broker.events.tell("warning", "HTTP access denied", fields)
 
 
@@ -264,3 +265,29 @@ def _is_loopback(request: Request) -> bool:
         return False
     mapped = getattr(address, "ipv4_mapped", None)
     return bool((mapped or address).is_loopback)
+
+
+def _is_named(request: Request) -> bool:
+    """Whether the server was asked for by a name that others could have given this machine.
+
+    A page of any server can have its own name lead here, and then asks with the password of guest, which everybody
+    knows. An address, a name without a dot, and what ends with .localhost are nobody's to give.
+    """
+    name = _name_of(request.headers.get("host", ""))
+    return "." in name and not name.endswith(".localhost") and not _is_address(name)
+
+
+def _name_of(host: str) -> str:
+    """`Host` without its port: a name, without the dot at its end, or an address, without brackets."""
+    try:
+        return (urlsplit(f"//{host}").hostname or "").rstrip(".")
+    except ValueError:
+        return host
+
+
+def _is_address(name: str) -> bool:
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        return False
+    return True

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import html
 import json
 import math
 from collections.abc import Mapping
@@ -12,8 +13,11 @@ from amqpd.errors import AmqpError
 JSON = "application/json"
 REALM = {"www-authenticate": 'Basic realm="RabbitMQ Management"'}
 
-ENCODED_AT_ONCE = 200
-"""How many objects of a list are written before others have their turn."""
+ENCODED_AT_ONCE_BYTES = 131072
+"""How much of a list is written before others have their turn, where anything counts for ITEM_BYTES at least."""
+ITEM_BYTES = 1000
+
+_ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 
 _NOT_FOUND, _ACCESS_REFUSED, _NOT_ALLOWED = 404, 403, 530
 _HARD_ERRORS = frozenset((501, 502, 503, 504, 505, 530, 540, 541))
@@ -47,7 +51,7 @@ class Failed(Refused):
     """A health check that failed."""
 
     def __init__(self, reason: str, **details: object) -> None:
-        super().__init__(503, "failed", reason)
+        super().__init__(503, "failed", reason, {"cache-control": "no-cache"})
         self._details = details
 
     def body(self) -> object:
@@ -96,17 +100,20 @@ def channel_reply_text(error: AmqpError) -> str:
 
 
 def escaped(text: str) -> str:
-    """Without the characters that begin and end a tag of HTML."""
-    return text.replace("<", "&lt;").replace(">", "&gt;")
+    """The text as RabbitMQ makes it safe for a web page."""
+    return html.escape(text, quote=False)
 
 
 def json_bytes(value: object) -> bytes:
-    """A value as JSON; text that is no UTF-8 has question marks instead, and a number that is none is null."""
+    """A value as JSON; what is no UTF-8 in a text is U+FFFD there, and a number that is none is null."""
     try:
-        text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+        text = _ENCODER.encode(value)
     except ValueError:
-        text = json.dumps(_finite(value), ensure_ascii=False, separators=(",", ":"))
-    return text.encode("utf-8", "replace")
+        text = _ENCODER.encode(_finite(value))
+    try:
+        return text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace").encode()
 
 
 def _finite(value: object) -> object:
@@ -125,8 +132,11 @@ async def json_in_turns(value: object) -> bytes:
     if not isinstance(value, list):
         return json_bytes(value)
     parts: list[bytes] = []
-    for start in range(0, len(value), ENCODED_AT_ONCE):
-        if start:
+    size = 0
+    for item in value:
+        parts.append(json_bytes(item))
+        size += max(len(parts[-1]), ITEM_BYTES)
+        if size >= ENCODED_AT_ONCE_BYTES:
+            size = 0
             await asyncio.sleep(0)
-        parts.append(json_bytes(value[start : start + ENCODED_AT_ONCE])[1:-1])
     return b"[" + b",".join(parts) + b"]"

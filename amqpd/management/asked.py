@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from urllib.parse import parse_qsl
 
 from starlette.requests import Request
@@ -10,6 +9,7 @@ from starlette.requests import Request
 from amqpd.auth.users import User
 from amqpd.broker.vhost import VirtualHost
 from amqpd.management.answers import Missing, bad_request, vhost_not_found
+from amqpd.management.reading import read_json
 from amqpd.management.site import Site
 
 DOUBLY_ENCODED = (
@@ -43,6 +43,10 @@ class Asked:
         """Whether the query has this as `true`."""
         return self._query.get(name) == "true"
 
+    def header(self, name: str, otherwise: str = "") -> str:
+        """The value of a header, which is UTF-8 as in RabbitMQ."""
+        return self.request.headers.get(name, otherwise).encode("latin-1").decode("utf-8", "surrogateescape")
+
     def without_stats(self) -> bool:
         """Whether only what objects are is wanted, and nothing that was counted."""
         return self.is_set("disable_stats")
@@ -50,7 +54,7 @@ class Asked:
     def vhost_name(self) -> str | None:
         """The virtual host that it is about: in the path, or else in the header X-Vhost; None is all."""
         name = self.names.get("vhost")
-        return name if name is not None else self.request.headers.get("x-vhost") or None
+        return name if name is not None else self.header("x-vhost") or None
 
     def vhost(self) -> VirtualHost:
         """That virtual host. Raises Missing."""
@@ -95,10 +99,7 @@ def decoded(body: bytes) -> dict[str, object]:
     if body in NOTHING_SAID:
         return {}
     try:
-        # Python would take UTF-16 and UTF-32 too.
-        value = json.loads(body.decode("utf-8-sig"))
-        # Half of a surrogate pair is good JSON to Python, and no text.
-        json.dumps(value, ensure_ascii=False, allow_nan=False).encode()
+        value = read_json(body)
     except (ValueError, RecursionError):
         raise bad_request("not_json") from None
     if isinstance(value, str):
@@ -110,10 +111,13 @@ def decoded(body: bytes) -> dict[str, object]:
     return value
 
 
-def truth(value: object, otherwise: bool = False) -> bool:
-    """A flag as JSON has it, or as text; `otherwise` if it is not there. Raises Refused (400)."""
-    if value is None:
-        return otherwise
+def flag(values: dict[str, object], name: str) -> bool:
+    """A flag of a body, which is false if it is not there. Raises Refused (400)."""
+    return truth(values[name]) if name in values else False
+
+
+def truth(value: object) -> bool:
+    """A flag as JSON has it, or as text. Raises Refused (400)."""
     if not isinstance(value, (bool, str)) or value not in TRUTH:
         raise bad_request(["not_boolean", value])
     return TRUTH[value]

@@ -8,7 +8,8 @@ import_definitions(broker, users, body)          # all of it, or nothing: raises
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 
 from amqpd.auth.permissions import READ, WRITE, TopicPermission
@@ -28,6 +29,7 @@ __all__ = [
     "export_vhost",
     "import_definitions",
     "load_definitions",
+    "prepare_definitions",
     "read_files",
 ]
 
@@ -256,7 +258,7 @@ def import_definitions(
     changed, and what is changed is one group of the log. Raises InvalidDefinitions, ResourceError (506) if nothing
     can be recorded, KeyError if there is no such vhost.
     """
-    return _import(broker, users, [Source("", parse(body))], vhost, acting_user)
+    return _prepared(broker, users, [Source("", parse(body))], vhost, acting_user)()
 
 
 def read_files(path: Path) -> dict[str, bytes]:
@@ -267,21 +269,33 @@ def read_files(path: Path) -> dict[str, bytes]:
 
 
 def load_definitions(broker: Broker, users: Users, files: Mapping[str, bytes]) -> Imported:
-    """The same with the contents of files, as one. Raises InvalidDefinitions that says in which file, ResourceError (506)."""
+    """Import the contents of files, as one. Raises what `prepare_definitions` raises."""
+    return prepare_definitions(broker, users, files)()
+
+
+def prepare_definitions(broker: Broker, users: Users, files: Mapping[str, bytes]) -> Callable[[], Imported]:
+    """Check the contents of files, as one; what imports them, in the same turn of the event loop.
+
+    Raises InvalidDefinitions that says in which file, ResourceError (506).
+    """
     sources: list[Source] = []
     for name, body in files.items():
         try:
             sources.append(Source(name, parse(body)))
         except InvalidDefinitions as invalid:
             raise invalid.within(name) from None
-    return _import(broker, users, sources, None, "")
+    return _prepared(broker, users, sources, None, "")
 
 
-def _import(
+def _prepared(
     broker: Broker, users: Users, sources: list[Source], vhost: str | None, acting_user: str
-) -> Imported:
+) -> Callable[[], Imported]:
     wanted = Import(broker, users, vhost, acting_user)
     wanted.check(sources)
+    return partial(_import, broker, wanted, acting_user)
+
+
+def _import(broker: Broker, wanted: Import, acting_user: str) -> Imported:
     imported = wanted.apply()
     for left_out in imported.left_out:
         broker.events.tell(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import html
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
@@ -20,13 +19,14 @@ from amqpd.broker.definitions import Bound, ExchangeDeclared, QueueDeclared
 from amqpd.broker.exchange import Exchange
 from amqpd.broker.exchanges import EXCHANGE_TYPES
 from amqpd.broker.limits import MAX_QUEUES, UNLIMITED, InvalidLimits, checked_vhost_limits, is_reached
-from amqpd.broker.policy import InvalidPolicy, checked_policy
+from amqpd.broker.policy_checks import InvalidPolicy, checked_policy
 from amqpd.broker.queues.queue import Owner
 from amqpd.broker.queues.rules import QUEUE_TYPES
 from amqpd.broker.vhost import RESERVED_PREFIX, VirtualHost
 from amqpd.broker.vhost_state import PREDECLARED
 from amqpd.clock import Timers
 from amqpd.errors import AmqpError, InternalError
+from amqpd.management.answers import escaped
 from amqpd.management.items import (
     CATEGORIES,
     OF_A_VHOST,
@@ -94,7 +94,7 @@ class Import:
         self._planned: dict[str, Planned] = {}
 
     def check(self, sources: list[Source]) -> None:
-        """See whether all of it can be done. Raises InvalidDefinitions."""
+        """See whether all of it can be done. Raises InvalidDefinitions, ResourceError (506) if nothing can be recorded."""
         for source in sources:
             check_keys(source)
         for category in CATEGORIES if self._vhost is None else OF_A_VHOST:
@@ -109,12 +109,12 @@ class Import:
         for name, planned in self._planned.items():
             if planned.queue_count:
                 self._check_queue_limits(name, planned)
-
-    def apply(self) -> Imported:
-        """Do it. Raises ResourceError (506) before anything is changed."""
         journal = self._broker.storage.journal
         if journal is not None:
             journal.check()
+
+    def apply(self) -> Imported:
+        """Do it, right after it was checked."""
         for change in self._changes:
             change()
         return self._imported
@@ -519,7 +519,7 @@ def _refuse_vhost(item: Item, vhost: str) -> NoReturn:
 
 def _refuse_invalid(item: Item, text: str) -> NoReturn:
     """In RabbitMQ's words, which it makes safe for a web page."""
-    item.refuse(html.escape(text, quote=False), text)
+    item.refuse(escaped(text), text)
 
 
 def _refuse_error(item: Item, error: AmqpError) -> NoReturn:

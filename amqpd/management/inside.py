@@ -61,7 +61,8 @@ class Inside:
         # Whoever comes over the UNIX socket is none of the users, though one may have the same name.
         users = site.users if site.users.get(user.name) is user else Users()
         self._connection = Connection(site.broker, users, site.parameters, peer, self._transport)
-        self._connection.tune(site.parameters.frame_max_bytes, 1, 0)
+        # One frame holds any body: many would be put together again for nothing.
+        self._connection.tune(LARGEST_FRAME_BYTES, 1, 0)
         self.channel = self._connection.enter(user, vhost)
         self._reader = FrameReader()
         self._reader.frame_max = LARGEST_FRAME_BYTES
@@ -120,7 +121,7 @@ class Inside:
         reader.feed(data)
         while reader.next():
             if reader.type == FRAME_METHOD:
-                self._received.append((decode_method(reader.payload()), b"", b""))
+                self._received.append((decode_method(reader.payload(), checked=False), b"", b""))
             elif reader.type == FRAME_HEADER:
                 self._received[-1] = (self._received[-1][0], reader.payload(), b"")
             elif reader.type == FRAME_BODY:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-import math
 from dataclasses import dataclass
 from typing import NoReturn
 
+from amqpd.management.reading import read_json
 from amqpd.management.tables import NotATable, table_of
 from amqpd.wire.fields import Table
 
@@ -117,10 +117,7 @@ def parse(body: bytes) -> dict[str, object]:
         return {}
     failed = "failed_to_parse_json"
     try:
-        text = body.decode("utf-8-sig")
-        document = json.loads(text, parse_constant=_refuse_constant, parse_float=_finite)
-        # A half of a character, which JSON can write and nobody can send.
-        json.dumps(document, ensure_ascii=False).encode()
+        document = read_json(body)
     except json.JSONDecodeError as error:
         where = f"line {error.lineno}, column {error.colno}"
         raise InvalidDefinitions(failed, where, f"not JSON: {error.msg}") from None
@@ -139,18 +136,6 @@ def parse(body: bytes) -> dict[str, object]:
     if not isinstance(document, dict):
         raise InvalidDefinitions(failed, "", "definitions must be an object")
     return document
-
-
-def _refuse_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is no number")
-
-
-def _finite(text: str) -> float:
-    """What is larger than any float could not be exported again."""
-    number = float(text)
-    if math.isinf(number):
-        raise ValueError(f"{text} is too large")
-    return number
 
 
 def check_keys(source: Source) -> None:

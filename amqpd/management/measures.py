@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from itertools import islice
 
 from amqpd.broker.queues.queue import Queue
+from amqpd.broker.unacked import Delivery
 from amqpd.management.site import open_channels
 from amqpd.protocol.channel import Channel
 from amqpd.protocol.connection import Connection
@@ -62,6 +64,15 @@ def utilisation(queue: Queue, ready: int) -> float:
     return 1.0 if could and not ready else len(could) / len(queue.consumers)
 
 
+def _in_hands(channel: Channel, most: int) -> Iterator[Delivery]:
+    """What a client has not settled, or not yet for good; of the first no more than `most`."""
+    yield from channel.unacked.first(most)
+    if channel.transaction is not None:
+        for settlement in channel.transaction.settlements:
+            for _tag, delivery in settlement.deliveries:
+                yield delivery
+
+
 def bytes_in_hands(connections: Iterable[Connection], most: int) -> dict[Queue, int]:
     """How large the messages are that clients have and have not settled, by queue.
 
@@ -72,7 +83,7 @@ def bytes_in_hands(connections: Iterable[Connection], most: int) -> dict[Queue, 
     left = most
     for connection in connections:
         for channel in open_channels(connection):
-            for delivery in channel.unacked.first(left):
+            for delivery in islice(_in_hands(channel, left), left):
                 left -= 1
                 queue = delivery.queue
                 sizes[queue] = sizes.get(queue, 0) + int(delivery.message.body_size)

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from amqpd.broker.queues.queue import Queue
 from amqpd.broker.vhost import VirtualHost
 from amqpd.management.ranges import Range
-from amqpd.management.sampling import (
+from amqpd.management.rows import (
     DELIVER_GET,
     DELIVERIES,
     LENGTHS,

@@ -35,6 +35,36 @@ def test_guest_may_log_in_from_this_machine_only(api: Api):
     assert api.call("GET", "/whoami", peer="::ffff:127.0.0.1").status == 200
 
 
+@pytest.mark.parametrize(
+    ("host", "status"),
+    [
+        ("localhost:15672", 200),
+        ("LOCALHOST", 200),
+        ("mq.localhost", 200),
+        ("laptop:15672", 200),
+        ("127.0.0.1:15672", 200),
+        ("[::1]:15672", 200),
+        ("192.0.2.1", 200),
+        ("", 200),
+        ("evil.example:15672", 401),
+        ("evil.example.", 401),
+        ("127.0.0.1.evil.example", 401),
+        ("localhost.evil.example", 401),
+        ("[evil.example", 401),
+    ],
+)
+def test_guest_may_log_in_by_a_name_that_only_this_machine_has(
+    api: Api, broker: MemoryBroker, host: str, status: int
+):
+    answer = api.call("GET", "/whoami", headers={"host": host})
+    assert answer.status == status
+    if status == 401:
+        assert answer.json["reason"] == "User can only log in via localhost"
+        assert broker.events.told[-1][2]["host"] == host
+    api.add_user("anna", "management")
+    assert api.call("GET", "/whoami", user="anna", headers={"host": host}).status == 200
+
+
 def test_a_user_without_a_tag_may_not_use_the_api(api: Api):
     api.add_user("anna")
     assert api.call("GET", "/whoami", user="anna").error == (401, "not_authorised", "Not management user")

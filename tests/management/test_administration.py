@@ -59,6 +59,7 @@ def test_a_user_without_a_password_cannot_log_in_with_one(api: Api):
             "both_password_and_password_hash_are_provided",
         ),
         ({"password_hash": "!!", "tags": ""}, ["not_base64", "!!"]),
+        ({"password_hash": 5, "tags": ""}, ["not_base64", 5]),
         (
             {"password": "x", "tags": "", "limits": {"max": 5}},
             'Unrecognised terms [{<<"max">>,5}] in user-limits',
@@ -114,6 +115,14 @@ def test_permissions_need_user_vhost_and_patterns(api: Api):
     assert api.call("PUT", "/permissions/%2F/nope", body).error == nobody
     missing = bad_request("[{key_missing,write},{key_missing,read}]")
     assert api.call("PUT", "/permissions/%2F/guest", {"configure": ""}).error == missing
+
+
+def test_topic_permissions_are_for_names_that_an_exchange_can_have(durable_api: Api):
+    body = {"exchange": "é" * 128, "write": "", "read": ""}
+    answer = durable_api.call("PUT", "/topic-permissions/%2F/guest", body)
+    assert answer.error == bad_request("exchange has more than 255 bytes")
+    assert durable_api.get("/topic-permissions") == []
+    assert durable_api.put("/users/guest", {"tags": "administrator", "password": "guest"}) == 204
 
 
 def test_topic_permissions_are_given_and_taken(api: Api):
@@ -227,6 +236,17 @@ def test_limits_and_operator_policies_are_parameters_as_well(api: Api):
     assert api.get("/vhost-limits") == []
 
 
+def test_limits_are_no_text_and_an_empty_list_is_no_limit(api: Api):
+    path = "/parameters/vhost-limits/%2F/limits"
+    assert api.put(path, {"value": {"max-queues": 5}}) == 201
+    answer = api.call("PUT", path, {"value": "<&>"})
+    reason = 'Validation failed\n\nlimits not a list &lt;&lt;"&lt;&amp;&gt;"&gt;&gt;\n'
+    assert answer.error == bad_request(reason)
+    assert api.get(path)["value"] == {"max-queues": 5}
+    assert api.put(path, {"value": []}) == 204
+    assert api.get("/vhost-limits") == []
+
+
 def test_a_component_that_there_is_not_is_refused(api: Api):
     answer = api.call("PUT", "/parameters/shovel/%2F/s", {"value": {}})
     assert answer.error == bad_request("Validation failed\n\ncomponent shovel not found\n")
@@ -334,10 +354,18 @@ def test_a_virtual_host_is_traced_from_then_on_and_until_it_is_said_otherwise(ap
     assert api.get("/vhosts/%2F")["tracing"] is False
 
 
+def test_nobody_s_attempts_to_log_in_are_kept_and_those_can_be_forgotten(api: Api):
+    for path in (f"/auth/attempts/{api.site.node}", f"/auth/attempts/{api.site.node}/source"):
+        assert api.get(path) == []
+        assert api.delete(path) == 204
+    assert api.call("DELETE", "/auth/attempts/nope").error == MISSING
+
+
 def test_what_does_not_listen_fails_its_check(api: Api):
     answer = api.call("GET", "/health/checks/port-listener/1")
     failed = {"status": "failed", "reason": "No active listener", "missing": 1, "ports": [5672, 15672]}
     assert (answer.status, answer.json) == (503, failed)
+    assert answer.headers["cache-control"] == "no-cache"
     answer = api.call("GET", "/health/checks/protocol-listener/zz")
     assert (answer.status, answer.json["protocols"]) == (503, ["amqp", "http"])
 

@@ -707,7 +707,7 @@ class TestRefusal:
 
     def test_arguments_can_be_too_deep(self, broker: MemoryBroker):
         deep: object = 1
-        for _ in range(200):
+        for _ in range(150):
             deep = [deep]
         refused = refusal(broker, {"queues": [queue(arguments={"a": deep})]})
         assert refused.reason == "more than 128 objects and lists inside each other"

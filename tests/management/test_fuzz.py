@@ -24,7 +24,7 @@ from amqpd.auth.users import User
 from amqpd.management import views
 from amqpd.management.definitions import export
 from amqpd.management.resources import ROOT, Place, Resource
-from amqpd.testing import MemoryBroker
+from amqpd.testing.durable import DurableBroker
 from amqpd.testing.running import BrokerInThread, broker_in_thread
 from tests.management.conftest import PASSWORD, Answer, Api
 
@@ -55,7 +55,7 @@ class Hunted:
     """A broker that has something of everything, and a user of whom nothing hostile knows."""
 
     def __init__(self) -> None:
-        self.broker = MemoryBroker()
+        self.broker = DurableBroker()
         self.api = Api(self.broker)
         self._known: object = None
         """The state, if nothing has happened since it was looked at."""
@@ -882,7 +882,7 @@ def test_what_is_hardly_http_is_answered_or_closed_and_others_are_served(
 def answered(address: tuple[str, int], data: bytes) -> bytes:
     """All that comes back, of which some may be lost if the connection is closed before all was sent."""
     got = b""
-    with socket.create_connection(address, timeout=10) as connection, contextlib.suppress(ConnectionError):
+    with socket.create_connection(address, timeout=60) as connection, contextlib.suppress(ConnectionError):
         with contextlib.suppress(OSError):
             connection.sendall(data)
             connection.shutdown(socket.SHUT_WR)

@@ -178,6 +178,13 @@ def test_a_virtual_host_in_a_header_is_the_one_asked_for(queues: Api):
     assert names(queues.get("/queues", headers={"x-vhost": "v"})) == ["only"]
 
 
+def test_a_virtual_host_in_a_header_is_utf_8(queues: Api):
+    queues.put("/vhosts/v%C3%A9")
+    queues.put("/queues/v%C3%A9/only")
+    header = "vé".encode().decode("latin-1")
+    assert names(queues.get("/queues", headers={"x-vhost": header})) == ["only"]
+
+
 def test_of_however_many_columns_those_that_there_are_are_given(queues: Api):
     for number in range(50):
         queues.put(f"/queues/%2F/q{number}")

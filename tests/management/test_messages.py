@@ -6,6 +6,7 @@ import pytest
 from pamqp import commands
 
 from amqpd.broker.alarms import MEMORY
+from amqpd.management.views import messages
 from amqpd.testing import MemoryBroker
 from tests.management.conftest import Api
 
@@ -201,3 +202,19 @@ def test_the_aliveness_test_fails_where_its_message_does_not_stay(api: Api):
         503,
         {"status": "failed", "reason": "aliveness-test queue is empty"},
     )
+
+
+def test_an_answer_has_only_so_much_of_a_queue_and_the_rest_stays(api: Api, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(messages, "MOST_BYTES", 10 * messages.MESSAGE_BYTES)
+    for _ in range(20):
+        api.publish("q")
+    assert len(api.get_messages("q", -1)) == 10
+    assert len(api.get_messages("q", -1, "ack_requeue_true")) == 10
+    assert api.get("/queues/%2F/q")["messages_ready"] == 10
+
+
+@pytest.mark.parametrize("count", [-1, -5, 10**18])
+def test_more_messages_than_there_are_are_all_of_them(api: Api, count: int):
+    for _ in range(120):
+        api.publish("q")
+    assert len(api.get_messages("q", count)) == 120

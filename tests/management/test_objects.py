@@ -43,6 +43,7 @@ def test_an_empty_body_asks_for_a_transient_queue(api: Api):
         ),
         (b'{"durable": "x"}', ["not_boolean", "x"]),
         (b'{"durable": 1}', ["not_boolean", 1]),
+        (b'{"durable": null}', ["not_boolean", None]),
         (
             b'{"arguments": {"x-message-ttl": -1}}',
             "invalid arg 'x-message-ttl' for queue 'q' in vhost '/': {value_negative,-1}",
@@ -67,6 +68,16 @@ def test_a_name_can_be_reserved_or_too_long(api: Api):
     assert api.call("PUT", "/queues/%2F/amq.x", {}).error == (401, "not_authorised", "Access refused.")
     reason = "queue should be less than 255 bytes, actually was 256\n"
     assert api.call("PUT", f"/queues/%2F/{'a' * 256}", {}).error == (400, "bad_request", reason)
+
+
+def test_a_name_need_not_be_utf_8(api: Api):
+    for kind in ("queues", "exchanges"):
+        assert api.put(f"/{kind}/%2F/a%FF%FE") == 201
+        assert api.put(f"/{kind}/%2F/a%FF%FE") == 204
+        assert api.get(f"/{kind}/%2F/a%FF%FE")["name"] == "a\ufffd\ufffd"
+    reason = api.call("PUT", "/queues/%2F/a%FF%FE", {"durable": True}).json["reason"]
+    assert reason.startswith("inequivalent arg 'durable' for queue 'a\ufffd\ufffd' in vhost '/'")
+    assert api.delete("/queues/%2F/a%FF%FE") == 204
 
 
 def test_nothing_can_be_made_in_a_vhost_that_is_not_there(api: Api):
@@ -245,6 +256,24 @@ def test_bindings_are_listed_from_both_ends(bound: Api):
         "/bindings/%2F/e/x/e/y",
     ):
         assert bound.get(path) == [wanted]
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/bindings/nope/e/x/q/q",
+        "/exchanges/nope/x/bindings/source",
+        "/exchanges/nope/x/bindings/destination",
+        "/queues/nope/q/bindings",
+    ],
+)
+def test_in_a_vhost_that_is_not_there_nothing_is_bound_to_anything(api: Api, path: str):
+    assert api.get(path) == []
+
+
+def test_a_binding_s_destination_is_a_queue_or_an_exchange(bound: Api):
+    assert bound.call("GET", "/bindings/%2F/e/x/z/q").error == MISSING
+    assert bound.call("GET", "/bindings/nope/e/x/z/q").error == MISSING
 
 
 def test_every_queue_is_bound_to_the_default_exchange(bound: Api):

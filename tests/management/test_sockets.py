@@ -41,7 +41,7 @@ class Client:
         self._connection = self._connect(broker)
 
     def _connect(self, broker: BrokerInThread) -> http.client.HTTPConnection:
-        return http.client.HTTPConnection(broker.host, broker.management_port, timeout=10)
+        return http.client.HTTPConnection(broker.host, broker.management_port, timeout=60)
 
     def call(self, method: str, path: str, body: object = None) -> tuple[int, Any]:
         """Status and JSON of an answer."""
@@ -112,7 +112,7 @@ def test_its_own_address_is_among_the_listeners(broker: BrokerInThread, client: 
 
 
 def test_what_is_no_http_is_answered_and_closed(broker: BrokerInThread):
-    with socket.create_connection((broker.host, broker.management_port), timeout=10) as raw:
+    with socket.create_connection((broker.host, broker.management_port), timeout=60) as raw:
         raw.sendall(b"AMQP\x00\x00\x09\x01\r\n\r\n")
         assert b"400" in raw.recv(1000)
 
@@ -182,7 +182,7 @@ class TlsClient(Client):
 
     def _connect(self, broker: BrokerInThread) -> http.client.HTTPConnection:
         port = broker.management_ssl_port
-        return http.client.HTTPSConnection(broker.host, port, timeout=10, context=self._context)
+        return http.client.HTTPSConnection(broker.host, port, timeout=60, context=self._context)
 
 
 def test_over_https_the_overview_says_so(authority: Authority, certificate: Issued):
@@ -225,7 +225,7 @@ def test_versions_of_tls_can_be_chosen(authority: Authority, certificate: Issued
     with broker_in_thread(**over_tls(certificate, management_ssl_versions=("tlsv1.2",))) as broker:
         context = ssl.create_default_context(cafile=str(authority.cacertfile))
         with (
-            socket.create_connection((broker.host, broker.management_ssl_port), 10) as raw,
+            socket.create_connection((broker.host, broker.management_ssl_port), 60) as raw,
             context.wrap_socket(raw, server_hostname="localhost") as stream,
         ):
             assert stream.version() == "TLSv1.2"
@@ -292,9 +292,9 @@ class LocalClient(Client):
 
     def __init__(self, path: Path, headers: dict[str, str] | None = None) -> None:
         self._headers = headers or {}
-        self._connection = http.client.HTTPConnection("localhost", timeout=10)
+        self._connection = http.client.HTTPConnection("localhost", timeout=60)
         self._connection.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self._connection.sock.settimeout(10)
+        self._connection.sock.settimeout(60)
         self._connection.sock.connect(str(path))
 
 
@@ -377,7 +377,7 @@ from amqpd.testing.running import broker_in_thread
 import http.client, socket
 with broker_in_thread(data_dir=Path({str(data_dir)!r})):
     assert not {{"uvicorn", "starlette", "amqpd.management.application", "h11"}} & sys.modules.keys()
-    connection = http.client.HTTPConnection("localhost", timeout=10)
+    connection = http.client.HTTPConnection("localhost", timeout=60)
     connection.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     connection.sock.connect({str(data_dir / "management.sock")!r})
     connection.request("GET", "/api/whoami")
@@ -445,10 +445,10 @@ def test_sighup_reads_the_certificates_of_https_again(authority: Authority, data
             assert any("certificates reloaded" in line and "management.ssl" in line for line in lines)
             context = ssl.create_default_context(cafile=str(authority.cacertfile))
             with (
-                socket.create_connection(("127.0.0.1", port), 10) as raw,
+                socket.create_connection(("127.0.0.1", port), 60) as raw,
                 context.wrap_socket(raw, server_hostname="localhost") as stream,
             ):
                 assert stream.getpeercert(binary_form=True) == renewed.der()
         finally:
             program.terminate()
-            program.communicate(timeout=10)
+            program.communicate(timeout=60)

@@ -9,7 +9,7 @@ from pamqp import commands
 
 from amqpd.broker.broker import Broker
 from amqpd.management.application import Application
-from amqpd.management.sampling import VHOST_COUNTS
+from amqpd.management.rows import VHOST_COUNTS
 from amqpd.management.site import Site
 from amqpd.protocol.parameters import Encryption
 from amqpd.testing import MemoryBroker, Peer

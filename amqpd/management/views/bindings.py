@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from urllib.parse import quote, quote_plus, unquote_plus
 
 from pamqp import commands
@@ -54,33 +54,32 @@ async def bindings_of_vhost(asked: Asked) -> object:
 @BINDINGS_FROM.on("GET")
 async def bindings_from(asked: Asked) -> object:
     """Those that lead from an exchange."""
-    vhost = asked.vhost()
-    return await _listed_of(asked, vhost, _from(vhost, asked.exchange_name()))
+    return await _listed_of(asked, lambda vhost: _from(vhost, asked.exchange_name()))
 
 
 @BINDINGS_TO.on("GET")
 async def bindings_to(asked: Asked) -> object:
     """Those that lead to an exchange."""
-    vhost = asked.vhost()
-    return await _listed_of(asked, vhost, _to(vhost, "exchange", asked.exchange_name()))
+    return await _listed_of(asked, lambda vhost: _to(vhost, "exchange", asked.exchange_name()))
 
 
 @BINDINGS_OF_QUEUE.on("GET")
 async def bindings_of_queue(asked: Asked) -> object:
     """Those that lead to a queue, which need not be there (RabbitMQ 3.10, observed)."""
-    vhost = asked.vhost()
-    return await _listed_of(asked, vhost, _to(vhost, "queue", asked.names["destination"]))
+    return await _listed_of(asked, lambda vhost: _to(vhost, "queue", asked.names["destination"]))
 
 
 @BINDINGS_BETWEEN.on("GET")
 async def bindings_between(asked: Asked) -> object:
     """Those from one exchange to one destination."""
-    vhost = asked.vhost()
-    return await _listed_of(asked, vhost, _between(asked, vhost))
+    _destination_type(asked)
+    return await _listed_of(asked, lambda vhost: _between(asked, vhost))
 
 
-async def _listed_of(asked: Asked, vhost: VirtualHost, found: Iterable[Found]) -> object:
-    return await _listed(asked, [(vhost, each) for each in found])
+async def _listed_of(asked: Asked, find: Callable[[VirtualHost], Iterable[Found]]) -> object:
+    """Those of one virtual host; if it is not there, there are none (RabbitMQ 3.10, observed)."""
+    vhost = asked.known_vhost()
+    return await _listed(asked, [] if vhost is None else [(vhost, each) for each in find(vhost)])
 
 
 async def _listed(asked: Asked, found: list[tuple[VirtualHost, Found]]) -> object:

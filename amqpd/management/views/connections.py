@@ -16,7 +16,7 @@ from amqpd.management.lists import Item, columns_of, listed, listed_in_full
 from amqpd.management.measures import acks_uncommitted, messages_uncommitted, messages_unconfirmed
 from amqpd.management.ranges import Ranges, ranges_of
 from amqpd.management.resources import resource
-from amqpd.management.sampling import (
+from amqpd.management.rows import (
     CHANNEL_COUNTS,
     CONNECTION_COUNTS,
     NO_REDUCTIONS,
@@ -114,7 +114,7 @@ async def close_connection(asked: Asked) -> None:
 
 
 def _reason(asked: Asked) -> str:
-    return asked.request.headers.get("x-reason", CLOSED_BY_API)
+    return asked.header("x-reason", CLOSED_BY_API)
 
 
 def _connection(asked: Asked) -> Connection:

@@ -27,7 +27,10 @@ async def export(asked: Asked) -> object:
 async def export_vhost(asked: Asked) -> object:
     """What is declared in one virtual host."""
     _name_file(asked)
-    return definitions.export_vhost(asked.site.broker, asked.vhost().name)
+    vhost = asked.known_vhost()
+    if vhost is None:
+        raise bad_request("vhost_not_found")
+    return definitions.export_vhost(asked.site.broker, vhost.name)
 
 
 def _name_file(asked: Asked) -> None:

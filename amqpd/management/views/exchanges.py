@@ -9,12 +9,12 @@ from amqpd.broker.vhost_state import PREDECLARED
 from amqpd.management import access
 from amqpd.management.answers import Missing
 from amqpd.management.arguments import table_of_json
-from amqpd.management.asked import Asked, text, truth
+from amqpd.management.asked import Asked, flag, text
 from amqpd.management.inside import do
 from amqpd.management.lists import Item, columns_of, listed_in_full
 from amqpd.management.ranges import OF_A_LIST, Ranges, ranges_of
 from amqpd.management.resources import resource
-from amqpd.management.sampling import EXCHANGE_COUNTS, exchange_row
+from amqpd.management.rows import EXCHANGE_COUNTS, exchange_row
 from amqpd.management.site import Site
 from amqpd.management.stats import Counted
 from amqpd.management.tables import json_of
@@ -78,9 +78,9 @@ async def declare(asked: Asked) -> bool:
         exchange=name,
         exchange_type=text(values.get("type", "direct"), "type"),
         passive=False,
-        durable=truth(values.get("durable")),
-        auto_delete=truth(values.get("auto_delete")),
-        internal=truth(values.get("internal")),
+        durable=flag(values, "durable"),
+        auto_delete=flag(values, "auto_delete"),
+        internal=flag(values, "internal"),
         nowait=False,
         arguments=table_of_json(values.get("arguments", {})),
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import binascii
+from collections.abc import AsyncIterator
 from typing import Any
 
 from pamqp import commands
@@ -34,7 +35,8 @@ ACKNOWLEDGE = "ack_requeue_false"
 GIVE_BACK = "ack_requeue_true"
 REJECT = "reject_requeue_false"
 REJECT_AND_GIVE_BACK = "reject_requeue_true"
-ACKMODES = (ACKNOWLEDGE, GIVE_BACK, REJECT, REJECT_AND_GIVE_BACK)
+REJECTIONS: dict[object, int] = {REJECT: REJECTED, REJECT_AND_GIVE_BACK: REQUEUED}
+ACKMODES = (ACKNOWLEDGE, GIVE_BACK, *REJECTIONS)
 
 NUMBERS = ("delivery_mode", "priority", "timestamp")
 TEXTS = (
@@ -51,7 +53,12 @@ TEXTS = (
 )
 REFUSED_BY_QUEUE = "rejected Unable to publish message. Check queue limits."
 UNSUPPORTED_ENCODING = "Unsupported encoding. Please use auto or base64."
-IN_ONE_GO = 50
+IN_ONE_GO_BYTES = 65536
+"""So much of messages is got before others have their turn."""
+MOST_BYTES = 268435456
+"""So much of messages is in one answer; what is more is still in the queue."""
+MESSAGE_BYTES = 1000
+"""What a message counts for besides its content."""
 
 PUBLISH = resource("/exchanges/:vhost/:exchange/publish", access.of_vhost)
 GET = resource("/queues/:vhost/:queue/get", access.of_vhost)
@@ -148,27 +155,37 @@ async def get(asked: Asked) -> object:
         raise bad_request(UNSUPPORTED_ENCODING)
     truncate = whole(values["truncate"]) if "truncate" in values else None
     messages: list[dict[str, Any]] = []
+    last_tag = 0
     with _inside(asked) as inside:
         try:
-            tags: list[int] = []
-            while len(messages) < count or count < 0:
-                method, header, body = await _got(inside, asked.names["queue"], ackmode == ACKNOWLEDGE)
-                if isinstance(method, commands.Basic.GetEmpty):
-                    break
-                tags.append(method.delivery_tag)
+            async for method, header, body in _taken(
+                inside, asked.names["queue"], count, ackmode == ACKNOWLEDGE
+            ):
                 messages.append(message_told(method, header, body, encoding == "auto", truncate))
-                if len(messages) % IN_ONE_GO == 0:
-                    await asyncio.sleep(0)
-            if ackmode in (REJECT, REJECT_AND_GIVE_BACK):
-                for tag in tags:
-                    inside.channel.settle(
-                        tag, False, REQUEUED if ackmode == REJECT_AND_GIVE_BACK else REJECTED
-                    )
+                last_tag = method.delivery_tag
+            if last_tag and ackmode in REJECTIONS:
+                inside.channel.settle(last_tag, True, REJECTIONS[ackmode])
         except AmqpError as error:
             raise refused_on_channel(error.reply_code, channel_reply_text(error)) from None
         except ClosedInside as closed:
             raise refused_on_channel(closed.code, closed.reply_text) from None
     return messages
+
+
+async def _taken(inside: Inside, queue: str, count: int, no_ack: bool) -> AsyncIterator[Received]:
+    """So many messages, or all if it is less than 0, but no more than MOST_BYTES; others have their turns meanwhile."""
+    size, turn_ends = 0, IN_ONE_GO_BYTES
+    while count and size < MOST_BYTES:
+        received = await _got(inside, queue, no_ack)
+        method, header, body = received
+        if isinstance(method, commands.Basic.GetEmpty):
+            return
+        yield received
+        count -= 1
+        size += len(header) + len(body) + MESSAGE_BYTES
+        if size >= turn_ends:
+            turn_ends = size + IN_ONE_GO_BYTES
+            await asyncio.sleep(0)
 
 
 async def _got(inside: Inside, queue: str, no_ack: bool) -> Received:

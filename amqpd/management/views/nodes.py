@@ -13,7 +13,7 @@ from amqpd.management.asked import Asked
 from amqpd.management.lists import columns_of, listed
 from amqpd.management.ranges import Ranges, ranges_of
 from amqpd.management.resources import resource
-from amqpd.management.sampling import CHURN, NO_ERLANG_FILES, NO_GARBAGE, RESOURCES
+from amqpd.management.rows import CHURN, NO_ERLANG_FILES, NO_GARBAGE, RESOURCES
 from amqpd.management.site import Site
 from amqpd.management.stats import node_counted
 from amqpd.management.views.overview import auth_mechanisms, contexts, exchange_types
@@ -64,6 +64,13 @@ async def attempts(asked: Asked) -> object:
     """Who has tried to log in is in the log."""
     _check(asked)
     return []
+
+
+@ATTEMPTS.on("DELETE")
+@ATTEMPTS_BY_SOURCE.on("DELETE")
+async def forget_attempts(asked: Asked) -> None:
+    """None are kept."""
+    _check(asked)
 
 
 def _check(asked: Asked) -> None:

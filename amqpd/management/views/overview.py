@@ -15,7 +15,7 @@ from amqpd.management.asked import Asked, text
 from amqpd.management.lists import listed
 from amqpd.management.ranges import Ranges, ranges_of
 from amqpd.management.resources import resource
-from amqpd.management.sampling import CHURN, NO_DISK
+from amqpd.management.rows import CHURN, NO_DISK
 from amqpd.management.site import VERSION, Listening, Pause, Site, open_channels
 from amqpd.management.stats import OF_CHANNEL, OF_LENGTHS, all_counted, node_counted
 

@@ -10,6 +10,7 @@ from amqpd.management.asked import Asked
 from amqpd.management.definitions import parameter_item, policy_value
 from amqpd.management.lists import Item, columns_of, listed
 from amqpd.management.resources import resource
+from amqpd.wire.json_terms import term
 
 VHOST_LIMITS = "vhost-limits"
 LIMITS = "limits"
@@ -76,8 +77,10 @@ async def set_parameter(asked: Asked) -> bool:
         raise bad_request("policies may not be set using this method")
     if component != VHOST_LIMITS or name != LIMITS:
         raise bad_request(escaped(f"Validation failed\n\ncomponent {component} not found\n"))
+    if value == []:
+        value = {}
     if not isinstance(value, dict):
-        raise bad_request(["not_an_object", "value"])
+        raise bad_request(escaped(f"Validation failed\n\n{name} not a list {term(value)}\n"))
     is_new = not vhost.limits
     try:
         vhost.set_limits(value)

@@ -7,11 +7,13 @@ from collections.abc import Callable
 from amqpd.auth.users import User
 from amqpd.management import access
 from amqpd.management.answers import Missing, Refused, bad_request
+from amqpd.management.arguments import SHORTSTR_MAX_BYTES
 from amqpd.management.asked import Asked, text
 from amqpd.management.definitions import permissions_of, topic_permission_item
 from amqpd.management.lists import Item, columns_of, listed
 from amqpd.management.resources import resource
 from amqpd.management.views.users import all_users, named_user
+from amqpd.wire.fields import bytes_of
 from amqpd.wire.patterns import InvalidPattern
 
 SORTS = ("vhost", "user")
@@ -149,6 +151,8 @@ async def _restrict(asked: Asked) -> bool:
     user = _user_in_vhost(asked)
     values = asked.values("exchange", "write", "read")
     exchange, write, read = (text(values[name], name) for name in ("exchange", "write", "read"))
+    if len(bytes_of(exchange)) > SHORTSTR_MAX_BYTES:
+        raise bad_request(f"exchange has more than {SHORTSTR_MAX_BYTES} bytes")
     vhost = asked.vhost().name
     is_new = not user.topics.get(vhost)
     try:

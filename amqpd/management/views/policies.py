@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from amqpd.broker.policy import ALL, InvalidPolicy, Policy
+from amqpd.broker.policy import ALL, Policy
+from amqpd.broker.policy_checks import InvalidPolicy
 from amqpd.broker.vhost import VirtualHost
 from amqpd.management import access
 from amqpd.management.answers import Missing, bad_request, escaped

@@ -14,13 +14,13 @@ from amqpd.broker.queues.stream import StreamQueue
 from amqpd.management import access
 from amqpd.management.answers import Missing, bad_request
 from amqpd.management.arguments import SHORTSTR_MAX_BYTES, table_of_json
-from amqpd.management.asked import Asked, truth
+from amqpd.management.asked import Asked, flag
 from amqpd.management.inside import do
 from amqpd.management.lists import Item, columns_of, listed_in_full
 from amqpd.management.measures import bytes_in_hands, sizes
 from amqpd.management.ranges import OF_A_LIST, Ranges, ranges_of
 from amqpd.management.resources import resource
-from amqpd.management.sampling import NO_REDUCTIONS
+from amqpd.management.rows import NO_REDUCTIONS
 from amqpd.management.site import Site
 from amqpd.management.stats import GARBAGE_COLLECTION, OF_LENGTHS, OF_QUEUE, idle_since, queue_counted
 from amqpd.management.tables import json_of
@@ -99,9 +99,9 @@ async def declare(asked: Asked) -> bool:
         ticket=0,
         queue=name,
         passive=False,
-        durable=truth(values.get("durable")),
+        durable=flag(values, "durable"),
         exclusive=False,
-        auto_delete=truth(values.get("auto_delete")),
+        auto_delete=flag(values, "auto_delete"),
         nowait=False,
         arguments=table_of_json(values.get("arguments", {})),
     )

@@ -8,11 +8,11 @@ from amqpd.broker.vhost import VirtualHost
 from amqpd.management import access
 from amqpd.management.answers import bad_request
 from amqpd.management.arguments import SHORTSTR_MAX_BYTES
-from amqpd.management.asked import Asked, text, truth
+from amqpd.management.asked import Asked, flag, text
 from amqpd.management.lists import Item, columns_of, listed
 from amqpd.management.ranges import OF_A_LIST, Ranges, ranges_of
 from amqpd.management.resources import resource
-from amqpd.management.sampling import OCTETS
+from amqpd.management.rows import OCTETS
 from amqpd.management.site import Site
 from amqpd.management.stats import OF_CHANNEL, OF_LENGTHS, vhosts_counted
 
@@ -43,8 +43,7 @@ async def vhost(asked: Asked) -> object:
 async def put(asked: Asked) -> bool:
     """Make it, and let the user do everything there; or describe the one there is anew."""
     values = asked.values()
-    tracing = values.get("tracing")
-    traces = truth(tracing)
+    traces = flag(values, "tracing")
     description = text(values.get("description") or "", "description")
     tags = tag_list(values.get("tags"))
     default_queue_type = values.get("defaultqueuetype", values.get("default_queue_type"))
@@ -59,7 +58,7 @@ async def put(asked: Asked) -> bool:
         raise bad_request(["unknown_queue_type", default_queue_type])
     if found is not None:
         found.describe(description, tags, str(found.default_queue_type))
-        if tracing is not None:
+        if "tracing" in values:
             trace(asked.site, found, traces)
         return False
     try:
