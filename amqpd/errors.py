@@ -8,7 +8,7 @@ REPLY_TEXT_MAX_BYTES = 255
 
 
 class AmqpError(Exception):
-    """A protocol error, raised wherever it is noticed and answered in `protocol/connection.py` only."""
+    """A protocol error, raised wherever it is noticed and answered in `protocol/closing.py` only."""
 
     reply_code: ClassVar[int] = 541
     reply_name: ClassVar[str] = "INTERNAL_ERROR"

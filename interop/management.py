@@ -11,7 +11,7 @@ from urllib.request import HTTPBasicAuthHandler, HTTPPasswordMgrWithDefaultRealm
 
 from interop.broker import Amqpd, Broker, free_port
 
-STATISTICS_LIMIT_S = 15.0  # RabbitMQ counts every five seconds
+STATISTICS_LIMIT_S = 60.0  # RabbitMQ counts every five seconds
 
 
 class Management:
@@ -39,7 +39,7 @@ class Management:
         data = None if body is None else json.dumps(body).encode()
         headers = {"content-type": "application/json"}
         request = Request(f"{self.url}/api/{path}", data, headers, method=method)
-        with build_opener(HTTPBasicAuthHandler(passwords)).open(request, timeout=10) as answer:
+        with build_opener(HTTPBasicAuthHandler(passwords)).open(request, timeout=60) as answer:
             return json.loads(answer.read() or b"null")
 
 

@@ -10,7 +10,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from interop.broker import Amqpd, Broker, free_port
 
-PATIENCE_S = 20.0
+PATIENCE_S = 60.0
 
 
 class Prometheus:

@@ -4,7 +4,7 @@ import amqpstorm
 
 from interop.broker import Broker
 
-TIMEOUT_S = 10
+TIMEOUT_S = 60
 
 
 def connected(broker: Broker) -> amqpstorm.Connection:

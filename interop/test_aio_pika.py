@@ -72,7 +72,7 @@ def test_topics_reach_the_queues_bound_to_them(broker: Broker, names: Names) -> 
             await queue.bind(exchange, "*.error")
             for key in ("disk.error", "disk.info", "cpu.error", "error"):
                 await exchange.publish(aio_pika.Message(b""), key)
-            first, second = await queue.get(timeout=5), await queue.get(timeout=5)
+            first, second = await queue.get(timeout=60), await queue.get(timeout=60)
             nothing = await queue.get(fail=False, no_ack=True)
             assert nothing is None
             return [first.routing_key, second.routing_key]

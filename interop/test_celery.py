@@ -17,8 +17,8 @@ from interop import celery_program
 from interop.broker import REPOSITORY, Broker
 from interop.names import Names
 
-START_LIMIT_S = 25.0
-RESULT_LIMIT_S = 15.0
+START_LIMIT_S = 60.0
+RESULT_LIMIT_S = 60.0
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +50,7 @@ def application(
             wait_for_worker(application, worker, log_path)
             yield application
             worker.send_signal(signal.SIGTERM)
-            assert worker.wait(15) == 0, log_path.read_text()
+            assert worker.wait(60) == 0, log_path.read_text()
         finally:
             if worker.poll() is None:
                 worker.kill()
@@ -100,18 +100,18 @@ def test_a_countdown_delays_a_task(application: Celery) -> None:
 
 
 def test_ping_is_broadcast_and_answered(application: Celery) -> None:
-    [answer] = application.control.ping(timeout=5, limit=1)
+    [answer] = application.control.ping(timeout=RESULT_LIMIT_S, limit=1)
     assert list(answer.values()) == [{"ok": "pong"}]
 
 
 def test_inspect_shows_the_queue_the_worker_reads(application: Celery) -> None:
-    [queues] = application.control.inspect(timeout=5, limit=1).active_queues().values()
+    [queues] = application.control.inspect(timeout=RESULT_LIMIT_S, limit=1).active_queues().values()
     assert [queue["name"] for queue in queues] == [application.conf.task_default_queue]
 
 
 def test_a_revoked_task_is_not_run(application: Celery) -> None:
     task_id = str(uuid.uuid4())
-    [answer] = application.control.revoke(task_id, reply=True, timeout=5, limit=1)
+    [answer] = application.control.revoke(task_id, reply=True, timeout=RESULT_LIMIT_S, limit=1)
     assert "ok" in next(iter(answer.values()))
     with pytest.raises(TaskRevokedError):
         celery_program.add.apply_async((1, 1), task_id=task_id).get(timeout=RESULT_LIMIT_S)

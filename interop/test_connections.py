@@ -77,9 +77,10 @@ def test_the_heartbeat_is_what_the_client_asks_for_or_60_s(
 
 
 def test_a_connection_with_heartbeats_outlives_its_silence(broker: Broker) -> None:
-    with pika.BlockingConnection(parameters(broker, heartbeat=1)) as connection:
+    with pika.BlockingConnection(parameters(broker, heartbeat=3)) as connection:
         channel = connection.channel()
-        connection.process_data_events(time_limit=3.5)
+        # Whoever is silent for twice as long is cut off.
+        connection.process_data_events(time_limit=7)
         assert channel.queue_declare("", exclusive=True).method.queue
 
 

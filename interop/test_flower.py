@@ -20,7 +20,7 @@ from interop.broker import REPOSITORY, Broker, environment, free_port
 from interop.management import Management, until
 from interop.names import Names
 
-START_LIMIT_S = 20.0
+START_LIMIT_S = 60.0
 TASKS = 3
 
 
@@ -47,7 +47,7 @@ class Flower:
 
     def told(self, path: str) -> str:
         """The text of a page."""
-        answer = requests.get(self._url + path, timeout=10)
+        answer = requests.get(self._url + path, timeout=60)
         answer.raise_for_status()
         return answer.text
 
@@ -84,7 +84,7 @@ def flower(application: Celery, management: Management, names: Names, tmp_path: 
         yield flower
     finally:
         process.terminate()
-        process.wait(15)
+        process.wait(60)
 
 
 def wait_for(flower: Flower, process: "subprocess.Popen[bytes]", log_path: Path) -> None:

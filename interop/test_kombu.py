@@ -34,7 +34,7 @@ def test_a_producer_declares_what_it_publishes_to_and_a_consumer_gets_it(
     sent = {"name": "/tmp/lolcat1.avi", "size": 1301013}
     producer.publish(sent, exchange=media, routing_key="video", declare=[video])
     with kombu_connection.Consumer(video, callbacks=[process_media]):
-        kombu_connection.drain_events(timeout=10)
+        kombu_connection.drain_events(timeout=60)
     assert received == [sent]
 
 
@@ -62,11 +62,11 @@ def test_a_simple_queue_puts_gets_and_reports_its_size(
     queue = kombu_connection.SimpleQueue(names("simple"))
     for number in range(3):
         queue.put({"number": number})
-    first = queue.get(block=True, timeout=10)
+    first = queue.get(block=True, timeout=60)
     assert first.payload == {"number": 0}
     first.ack()
-    queue.get(timeout=10).requeue()
-    assert sorted(queue.get(timeout=10).payload["number"] for _ in range(2)) == [1, 2]
+    queue.get(timeout=60).requeue()
+    assert sorted(queue.get(timeout=60).payload["number"] for _ in range(2)) == [1, 2]
     queue.close()
 
 
@@ -81,7 +81,7 @@ def test_a_simple_queue_without_messages_is_empty(kombu_connection: kombu.Connec
 def test_a_simple_buffer_is_transient(kombu_connection: kombu.Connection, names: Names) -> None:
     buffer = kombu_connection.SimpleBuffer(names("buffer"))
     buffer.put("m")
-    message = buffer.get(timeout=10)
+    message = buffer.get(timeout=60)
     assert message.payload == "m"
     assert message.properties["delivery_mode"] == 1
     buffer.close()
@@ -109,5 +109,5 @@ def test_a_consumer_mixin_worker_answers_until_told_to_stop(
         for name in ("a", "b", "c"):
             producer.publish(name, exchange=queue.exchange, routing_key=f"task.{name}", declare=[queue])
     worker = Worker()
-    worker.run(timeout=10)
+    worker.run(timeout=60)
     assert worker.done == ["a", "b", "c"]

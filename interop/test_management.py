@@ -66,7 +66,7 @@ class Client:
 
     def is_closed(self, reason: str) -> None:
         with pytest.raises(pika.exceptions.ConnectionClosedByBroker) as closed:
-            self.connection.process_data_events(time_limit=10)
+            self.connection.process_data_events(time_limit=60)
         assert (closed.value.reply_code, closed.value.reply_text) == (320, f"CONNECTION_FORCED - {reason}")
 
 

@@ -9,7 +9,7 @@ from pika.channel import Channel
 from interop.broker import Broker
 from interop.names import Names
 
-LIMIT_S = 15.0
+LIMIT_S = 60.0
 
 
 def run_select(broker: Broker, on_channel: Callable[[Channel, Callable[[], None]], None]) -> None:

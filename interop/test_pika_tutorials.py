@@ -92,11 +92,11 @@ def test_a_task_of_a_worker_that_dies_goes_to_another_worker(connect: Connect, n
     channel = dying.channel()
     channel.queue_declare(queue=task_queue, durable=True)
     channel.basic_publish("", task_queue, b"task")
-    _method, _properties, body = next(channel.consume(task_queue, inactivity_timeout=10))
+    _method, _properties, body = next(channel.consume(task_queue, inactivity_timeout=60))
     assert body == b"task"
     dying.close()
 
-    method, _properties, body = next(connect().channel().consume(task_queue, inactivity_timeout=10))
+    method, _properties, body = next(connect().channel().consume(task_queue, inactivity_timeout=60))
     assert method is not None
     assert (method.redelivered, body) == (True, b"task")
 

@@ -110,7 +110,7 @@ def test_promtool_has_no_objection(prometheus: Prometheus, channel: BlockingChan
     channel.queue_declare(names("queue"))
     for path in ("/metrics", "/metrics/per-object", "/metrics/detailed?family=queue_metrics"):
         _headers, body = prometheus.read(path)
-        done = subprocess.run([promtool, "check", "metrics"], input=body, capture_output=True, timeout=30)
+        done = subprocess.run([promtool, "check", "metrics"], input=body, capture_output=True, timeout=60)
         complaints = done.stdout.decode() + done.stderr.decode()
         assert not [line for line in complaints.splitlines() if not line.startswith("erlang_")]
 
@@ -119,11 +119,11 @@ def test_promtool_has_no_objection(prometheus: Prometheus, channel: BlockingChan
 
 
 def grown(prometheus: Prometheus, name: str, do: Callable[[], Any], by: float, **labels: str) -> None:
-    """What is done lets a counter grow by so much: soon."""
+    """What is done lets a counter grow by so much: soon, and by no more where nobody else does anything."""
     before = prometheus.value(name, **labels)
     do()
-    until(lambda: prometheus.value(name, **labels), lambda value: value >= before + by)
-    assert prometheus.value(name, **labels) == before + by
+    after = until(lambda: prometheus.value(name, **labels), lambda value: value >= before + by)
+    assert after == before + by or outside() is not None
 
 
 def test_publishes_are_counted(prometheus: Prometheus, channel: BlockingChannel, names: Names):
@@ -173,7 +173,7 @@ def test_deliveries_are_counted_by_type_of_queue(
         channel.queue_declare(queue, passive=True)
 
     def consume() -> None:
-        for method, _properties, _body in channel.consume(queue, inactivity_timeout=10):
+        for method, _properties, _body in channel.consume(queue, inactivity_timeout=60):
             channel.basic_ack(method.delivery_tag)
             break
         channel.cancel()

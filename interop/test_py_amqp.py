@@ -18,7 +18,7 @@ def py_amqp(broker: Broker, names: Names) -> Iterator[amqp.Connection]:
         userid=broker.username,
         password=broker.password,
         virtual_host=broker.virtual_host,
-        read_timeout=10,
+        read_timeout=60,
     ) as connection:
         yield connection
 
@@ -30,7 +30,7 @@ def test_hello_world_arrives(py_amqp: amqp.Connection, names: Names) -> None:
     channel.basic_publish(amqp.Message("Hello World!"), routing_key=hello)
     received: list[amqp.Message] = []
     channel.basic_consume(hello, callback=received.append)
-    py_amqp.drain_events(timeout=10)
+    py_amqp.drain_events(timeout=60)
     assert [message.body for message in received] == ["Hello World!"]
     channel.basic_ack(received[0].delivery_tag)
 
@@ -74,7 +74,7 @@ def test_deleting_a_queue_cancels_its_consumer(py_amqp: amqp.Connection, names: 
     tag = channel.basic_consume(queue, callback=print, on_cancel=cancelled.append)
     py_amqp.channel().queue_delete(queue)
     while not cancelled:
-        py_amqp.drain_events(timeout=10)
+        py_amqp.drain_events(timeout=60)
     assert cancelled == [tag]
 
 
@@ -120,7 +120,7 @@ def test_a_client_that_sends_no_heartbeats_is_cut_off(broker: Broker) -> None:
     assert connection.heartbeat == 1
     with pytest.raises(OSError, match=r"closed connection|reset by peer") as caught:
         while True:
-            connection.drain_events(timeout=10)
+            connection.drain_events(timeout=60)
     assert not isinstance(caught.value, TimeoutError)
     connection.collect()
 

@@ -125,12 +125,12 @@ class TestTimeToLive:
         assert bodies(deliveries) == [b"somebody waits"]
 
     def test_goes_on_for_a_message_that_comes_back(self, channel: BlockingChannel, names: Names) -> None:
-        queue = declare(channel, names, message_ttl=100)
+        queue = declare(channel, names, message_ttl=2000)
         publish(channel, queue, b"")
         method, _properties, _body = channel.basic_get(queue)
         assert method is not None
         clock = declare(channel, names, "clock")
-        publish(channel, clock, b"tick", expiration="150")
+        publish(channel, clock, b"tick", expiration="2100")
         pump_until(channel.connection, lambda: ready(channel, clock) == 0)
         channel.basic_nack(method.delivery_tag, requeue=True)
         assert take_all(channel, queue) == []
@@ -157,18 +157,18 @@ class TestExpiryOfAQueue:
     def test_waits_for_the_last_consumer(
         self, channel: BlockingChannel, connection: pika.BlockingConnection, names: Names
     ) -> None:
-        queue, clock = declare(channel, names, expires=100), declare(channel, names, "clock")
+        queue, clock = declare(channel, names, expires=2000), declare(channel, names, "clock")
         consumer = connection.channel()
         tag = consumer.basic_consume(queue, lambda *_: None, auto_ack=True)
-        publish(channel, clock, b"tick", expiration="300")
+        publish(channel, clock, b"tick", expiration="2500")
         pump_until(connection, lambda: ready(channel, clock) == 0)
         assert is_there(channel, queue)
         consumer.basic_cancel(tag)
         pump_until(connection, lambda: not is_there(channel, queue))
 
     def test_begins_anew_with_get(self, channel: BlockingChannel, names: Names) -> None:
-        queue, clock = declare(channel, names, expires=500), declare(channel, names, "clock")
-        publish(channel, clock, b"tick", expiration="1000")
+        queue, clock = declare(channel, names, expires=3000), declare(channel, names, "clock")
+        publish(channel, clock, b"tick", expiration="4000")
 
         def the_clock_has_ticked() -> bool:
             channel.basic_get(queue, auto_ack=True)

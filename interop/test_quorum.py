@@ -391,6 +391,41 @@ class TestAtLeastOnce:
         assert ready(channel, queue) < 4
 
 
+def test_of_consumers_only_the_single_active_one_is_counted(channel: BlockingChannel, names: Names) -> None:
+    queue = declare(channel, names, single_active_consumer=True)
+    for _ in range(2):
+        channel.basic_consume(queue, lambda *_delivery: None)
+    assert channel.queue_declare(queue, passive=True).method.consumer_count == 1
+
+
+def test_a_full_queue_has_room_again_when_its_messages_have_expired(
+    channel: BlockingChannel, names: Names
+) -> None:
+    queue = declare(channel, names, max_length=1, overflow="reject-publish", message_ttl=500)
+    publish(channel, queue, b"1", b"2")
+    wait_for(channel, queue, 0)
+    pump_until(channel.connection, lambda: is_taken(channel, queue))
+
+
+def test_who_gives_a_message_back_has_its_next_turn_after_the_others(
+    channel: BlockingChannel, names: Names
+) -> None:
+    queue = declare(channel, names)
+    channel.basic_qos(prefetch_count=1)
+    turns: list[str] = []
+
+    def refuse_once(_channel: BlockingChannel, method: Any, _properties: object, _body: bytes) -> None:
+        turns.append(method.consumer_tag)
+        if len(turns) == 1:
+            channel.basic_consume(queue, refuse_once, consumer_tag="second")
+            channel.basic_reject(method.delivery_tag)
+
+    channel.basic_consume(queue, refuse_once, consumer_tag="first")
+    publish(channel, queue, b"1")
+    pump_until(channel.connection, lambda: len(turns) == 2)
+    assert turns == ["first", "second"]
+
+
 class TestAfterTheEndOfTheBroker:
     @pytest.mark.parametrize("way", [stopped, killed])
     def test_everything_is_there_and_counted(self, server: Server, names: Names, way: str) -> None:

@@ -515,7 +515,7 @@ def test_a_connection_is_closed(admin: Admin, broker: Broker, vhost: str) -> Non
     [name] = until(found, bool)
     assert admin("close", "connection", f"name={name}") == "connection closed\n"
     with pytest.raises(pika.exceptions.ConnectionClosedByBroker) as closed:
-        connection.process_data_events(time_limit=10)
+        connection.process_data_events(time_limit=60)
     assert closed.value.reply_code == 320
 
 

@@ -46,7 +46,7 @@ def get(management: Management, path: str) -> Any:
     broker = management.broker
     secret = base64.b64encode(f"{broker.username}:{broker.password}".encode()).decode()
     request = Request(f"{management.url}/api/{path}?{RANGE}", headers={"authorization": f"Basic {secret}"})
-    with urlopen(request, timeout=10) as answer:
+    with urlopen(request, timeout=60) as answer:
         return json.loads(answer.read())
 
 

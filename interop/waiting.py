@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 import pika
 import pytest
 
-LIMIT_S = 15.0
+LIMIT_S = 60.0
 
 T = TypeVar("T")
 

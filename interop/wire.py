@@ -12,7 +12,7 @@ from interop.broker import Broker
 
 METHOD, HEADER, BODY = 1, 2, 3
 FRAME_END = b"\xce"
-LIMIT_S = 15.0
+LIMIT_S = 60.0
 
 M = TypeVar("M", bound=base.Frame)
 

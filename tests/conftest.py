@@ -1,9 +1,20 @@
 """A broker in memory, and clients of it, for every test that wants them."""
 
-import pytest
+import io
+import logging
+from collections.abc import Iterator
 
+import pytest
+from hypothesis import HealthCheck, settings
+
+from amqpd.logs.levels import CATEGORIES
+from amqpd.logs.log import stop_logging
 from amqpd.testing import MemoryBroker, Peer
 from amqpd.testing.certificates import Authority
+
+# How long an example takes says how busy the machine is.
+settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any machine")
 
 
 @pytest.fixture
@@ -27,3 +38,16 @@ def other(broker: MemoryBroker) -> Peer:
 def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
     """Issues certificates."""
     return Authority(tmp_path_factory.mktemp("certificates"))
+
+
+@pytest.fixture
+def stream() -> Iterator[io.StringIO]:
+    """Where the log's lines for the console go; the log of a test leaves no traces."""
+    root = logging.getLogger("amqpd")
+    loggers = [root, *(root.getChild(category) for category in CATEGORIES)]
+    before = (root.handlers[:], root.propagate, [logger.level for logger in loggers])
+    yield io.StringIO()
+    stop_logging()
+    root.handlers[:], root.propagate = before[0], before[1]
+    for logger, level in zip(loggers, before[2], strict=True):
+        logger.setLevel(level)

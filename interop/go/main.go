@@ -10,7 +10,7 @@ import (
 	"github.com/streadway/amqp"
 )
 
-const limit = 10 * time.Second
+const limit = 60 * time.Second
 
 var programs = map[string]func(connection *amqp.Connection, channel *amqp.Channel, name string){
 	"hello":        hello,
