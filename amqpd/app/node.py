@@ -16,8 +16,9 @@ from amqpd.config.mistakes import InvalidConfiguration, InvalidSetting
 from amqpd.config.settings import LOG_LEVELS, SETTINGS, Settings
 from amqpd.logs.log import LogUnusable
 from amqpd.management.node import CannotDo
-from amqpd.server.listeners import ListenError, Server
+from amqpd.server.listeners import Server
 from amqpd.server.resources import Resources
+from amqpd.server.tcp_sockets import ListenError
 from amqpd.server.tls import Tls, TlsError, TlsOptions
 from amqpd.wire.fields import Field
 

@@ -33,7 +33,8 @@ from amqpd.config.settings import Settings
 from amqpd.config.tls_settings import HttpsSettings
 from amqpd.events import Events
 from amqpd.server.flusher import FlusherThread
-from amqpd.server.listeners import ListenError, Server
+from amqpd.server.listeners import Server
+from amqpd.server.tcp_sockets import ListenError
 from amqpd.server.tls import Tls, TlsError
 from amqpd.wire.patterns import InvalidPattern, compile_pcre
 
@@ -188,10 +189,8 @@ def listen_for_http(service: HttpService, hosts: Sequence[str], port: int, tls: 
     """Let a service listen. Raises StartError."""
     try:
         service.listen(hosts, port, tls)
-    except OSError as error:
-        raise StartError(
-            f"cannot listen on {', '.join(hosts)} port {port}: {error.strerror or error}"
-        ) from None
+    except ListenError as error:
+        raise StartError(str(error)) from None
 
 
 def listen_for_https(service: HttpService, settings: Settings, keys: str, https: HttpsSettings) -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from amqpd.events import Events
 from amqpd.server.accepting import Acceptor
+from amqpd.server.tcp_sockets import BACKLOG, ListenError, listening_sockets
 from amqpd.server.tls import Tls, TlsOptions
 from amqpd.server.unix_sockets import UnixListener
 
@@ -18,8 +19,6 @@ if TYPE_CHECKING:
 
     from amqpd.http.server import HttpServer
 
-BACKLOG = 128
-IPV6_LOOPBACK = ("::1", "::")
 OVER_UNIX_SOCKET = "amqpd.over_unix_socket"
 """In the scope of a request that came over a UNIX socket."""
 
@@ -53,19 +52,15 @@ class HttpService:
     # Listening
 
     def listen(self, hosts: Sequence[str], port: int, tls: Tls | None = None) -> None:
-        """Listen on every host, from now on. Raises OSError; IPv6 is passed over on machines that have none."""
+        """Listen on every host, from now on. Raises ListenError; IPv6 is passed over on machines that have none."""
+        try:
+            sockets = listening_sockets(hosts, port)
+        except ListenError:
+            self.close()
+            raise
+        self._listening += [(listening, tls) for listening in sockets]
         taken = self.addresses if tls is None else self.tls_addresses
-        for host in hosts:
-            try:
-                listener = _listener(host, port)
-            except OSError:
-                if host in IPV6_LOOPBACK and len(hosts) > 1 and not _port_is_taken(host):
-                    continue
-                self.close()
-                raise
-            self._listening.append((listener, tls))
-            taken.append(listener.getsockname()[:2])
-            port = taken[-1][1]
+        taken += [listening.getsockname()[:2] for listening in sockets]
 
     def listen_unix(self, path: Path, mode: int) -> None:
         """Listen on a UNIX socket, whose file gets this mode. Raises OSError."""
@@ -189,19 +184,3 @@ class HttpService:
         for unix_listener in self._unix_listeners:
             unix_listener.socket.close()
             unix_listener.remove()
-
-
-def _listener(host: str, port: int) -> socket.socket:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.create_server((host, port), family=family, backlog=BACKLOG)
-    listener.setblocking(False)
-    return listener
-
-
-def _port_is_taken(host: str) -> bool:
-    """Whether the address itself is there, so that its port must be the matter."""
-    try:
-        _listener(host, 0).close()
-    except OSError:
-        return False
-    return True

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import errno
 import socket
 import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import anyio
-from anyio.abc import SocketAttribute
 
 from amqpd.auth.users import Users
 from amqpd.broker.broker import Broker
@@ -20,21 +18,16 @@ from amqpd.server.accepting import Acceptor
 from amqpd.server.arrival import Arrival, LocalArrival
 from amqpd.server.draining import until_answered
 from amqpd.server.session import Session
+from amqpd.server.tcp_sockets import BACKLOG, ListenError, listening_sockets
 from amqpd.server.timekeeper import Timekeeper
 from amqpd.server.tls import Tls, TlsError, TlsOptions
 from amqpd.server.unix_sockets import UnixListener
 
-BACKLOG = 1024
 LARGE_READ_BYTES = 524288
 RECEIVE_BUFFER_BYTES = 2097152
 """What the system may keep of a connection until we read it: half of it or twice of it cost a sixth to a third of
 the throughput of messages of 1 MB (bench/compare.py, large-1m), and it is a bound."""
-NO_SUCH_ADDRESS = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
 SHUTDOWN_TIMEOUT_S = 5.0
-
-
-class ListenError(Exception):
-    """An address that can't be listened on; the message says which and why."""
 
 
 class Server:
@@ -99,17 +92,12 @@ class Server:
 
         Raises ListenError. An IPv6 address that a machine without IPv6 does not have is passed over.
         """
-        addresses: list[tuple[str, int]] = []
-        for host in hosts:
-            try:
-                taken = await self._listen(host, port, self.tls if over_tls else None)
-            except OSError as error:
-                if host in ("::1", "::") and len(hosts) > 1 and error.errno in NO_SUCH_ADDRESS:
-                    continue
-                self._stop_listening()
-                raise ListenError(f"cannot listen on {host} port {port}: {error.strerror or error}") from None
-            port = port or taken[0][1]
-            addresses += taken
+        try:
+            sockets = listening_sockets(hosts, port)
+        except ListenError:
+            self._stop_listening()
+            raise
+        addresses = [await self._listen(each, self.tls if over_tls else None) for each in sockets]
         known = self.tls_addresses if over_tls else self.addresses
         known += addresses
         return addresses
@@ -129,18 +117,14 @@ class Server:
             self.addresses, self.tls_addresses, self.unix_paths = plain, encrypted, paths
             raise
 
-    async def _listen(self, host: str, port: int, tls: Tls | None) -> list[tuple[str, int]]:
-        addresses: list[tuple[str, int]] = []
-        multi_listener = await anyio.create_tcp_listener(local_host=host, local_port=port, backlog=BACKLOG)
-        for listener in multi_listener.listeners:
-            raw_socket = listener.extra(SocketAttribute.raw_socket)
-            # Every connection inherits it.
-            raw_socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER_BYTES)
-            # asyncio sets this only where a socket was made with the number of TCP.
-            raw_socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            self._servers.append(await self._serve(raw_socket, tls))
-            addresses.append(raw_socket.getsockname()[:2])
-        return addresses
+    async def _listen(self, listening: socket.socket, tls: Tls | None) -> tuple[str, int]:
+        # Every connection inherits it.
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER_BYTES)
+        # asyncio sets this only where a socket was made with the number of TCP.
+        listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._servers.append(await self._serve(listening, tls))
+        host, port, *_scope = listening.getsockname()
+        return host, port
 
     async def _serve(self, listening: socket.socket, tls: Tls | None) -> asyncio.Server | Acceptor:
         if tls is None and not self._proxy_protocol:

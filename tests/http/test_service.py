@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from amqpd.http.service import OVER_UNIX_SOCKET, HttpService
+from amqpd.server.tcp_sockets import ListenError
 from amqpd.server.tls import Tls, TlsError, TlsOptions
 from amqpd.testing import RecordedEvents
 from amqpd.testing.certificates import LOCALHOST, Authority
@@ -332,7 +333,7 @@ def test_a_port_that_is_taken_is_an_error_and_leaves_nothing_open():
     with socket.create_server(("127.0.0.1", 0)) as taken:
         service = HttpService("the thing", RecordedEvents(), Loading())
         service.listen(HOSTS, 0)
-        with pytest.raises(OSError):
+        with pytest.raises(ListenError, match="Address already in use"):
             service.listen(HOSTS, taken.getsockname()[1])
         with pytest.raises(ConnectionRefusedError):
             socket.create_connection(service.addresses[0], PATIENCE_S)
