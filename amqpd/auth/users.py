@@ -233,8 +233,8 @@ class Users:
 
         Raises KeyError if there is no such user, InvalidLimits.
         """
-        user = self._users[name]
-        checked = {**user.limits(), **checked_limits(limits)}
+        checked = checked_limits(limits)
+        checked = {**self._users[name].limits(), **checked}
         self.set_limits(name, checked.get(MAX_CONNECTIONS), checked.get(MAX_CHANNELS))
 
     def clear_limit(self, name: str, limit: str) -> None:

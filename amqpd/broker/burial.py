@@ -68,6 +68,18 @@ class Burial:
             self._is_busy = False
         return taken
 
+    def hold(self) -> None:
+        """Let dead letters wait; they are what comes of one message, and it has not come to all of its queues yet."""
+        self._is_busy = True
+
+    def let_go(self) -> None:
+        """Publish those that waited."""
+        try:
+            if self._waiting:
+                self._publish_following()
+        finally:
+            self._is_busy = False
+
     def _follow(self, letter: DeadLetter, queue: Queue) -> None:
         """Publish it after those that wait, unless there is no end of them: no consumer has a hand in such a circle."""
         if self._following < FOLLOWING_MAX:

@@ -9,7 +9,7 @@ from mypy_extensions import i64, mypyc_attr
 
 from amqpd.message import Message
 from amqpd.metrics.message_counts import MessageCounts
-from amqpd.wire.fields import Table
+from amqpd.wire.fields import Table, bytes_of
 
 if TYPE_CHECKING:
     from amqpd.broker.queues.queue import Queue
@@ -72,6 +72,8 @@ class Consumer:
         self.redelivered: i64 = 0
         self.in_ring = False
         self.cancelled = False
+        self.held_back = False
+        """Whether it has to wait for a credit that others have a share in."""
         self.deliver_start = b""
         """What begins each of its deliver frames up to the delivery tag; the sink's own business."""
         self.deliver_start_address_size: i64 = -1
@@ -93,6 +95,11 @@ def count_deliveries(counts: MessageCounts, consumer: Consumer) -> None:
     else:
         counts.deliver += int(consumer.delivered)
     counts.redeliver += int(consumer.redelivered)
+
+
+def tag_order(consumer: Consumer) -> bytes:
+    """A consumer's tag, for the order in which RabbitMQ has several of a channel."""
+    return bytes_of(consumer.tag)
 
 
 @final
@@ -129,11 +136,10 @@ class ConsumerRing:
                 turns.popleft()
         return None
 
-    def let_exhausted_go(self) -> None:
-        """Let those leave now whose turn it is and who have no credit."""
-        for turns in self._rings:
-            while turns and 0 < turns[0].prefetch_count <= turns[0].unacked:
-                turns.popleft().in_ring = False
+    def leave_last(self, consumer: Consumer) -> None:
+        """Whose turn it just was has no credit left: with credit again, it comes after those who have waited."""
+        consumer.in_ring = False
+        self._ring_of(consumer.priority).pop()
 
     def _ring_of(self, priority: int) -> deque[Consumer]:
         if priority in self._priorities:

@@ -32,7 +32,11 @@ class Router:
         to_visit = [exchange]
         while to_visit:
             current = to_visit.pop()
-            found = current.route(routing_keys, message) if current.name else self._named(routing_keys)
+            if current is exchange and not current.name:
+                found = self._named(routing_keys)
+            else:
+                # As an alternate exchange the default one leads nowhere (RabbitMQ 3.10, observed).
+                found = current.route(routing_keys, message)
             if not found and current.alternate_exchange in self._exchanges:
                 found.append(self._exchanges[current.alternate_exchange])
             for destination in found:

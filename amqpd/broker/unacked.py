@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Final, final
 
 from mypy_extensions import i64
 
-from amqpd.broker.consumer import Consumer
+from amqpd.broker.consumer import Consumer, tag_order
 from amqpd.message import Message
+from amqpd.wire.fields import bytes_of
 
 if TYPE_CHECKING:
     from amqpd.broker.queues.queue import Queue
@@ -113,6 +114,15 @@ class Unacked:
         self._deliveries.clear()
         return taken
 
+    def take_all_by_holder(self) -> list[Delivery]:
+        """Settle everything: what one consumer has after the other, in the order of their tags (RabbitMQ 3.10, observed).
+
+        What basic.get has taken has its delivery tag for a consumer's.
+        """
+        in_order = sorted(self._deliveries.items(), key=holder_of)
+        self._deliveries.clear()
+        return [delivery for _, delivery in in_order]
+
     def restore(self, taken: list[tuple[int, Delivery]]) -> None:
         """Put deliveries back that a rolled back transaction had settled."""
         for tag, delivery in taken:
@@ -121,3 +131,37 @@ class Unacked:
 
     def __contains__(self, delivery_tag: object) -> bool:
         return delivery_tag in self._deliveries
+
+
+def by_holder(deliveries: list[Delivery]) -> list[list[Delivery]]:
+    """What is settled together: of one queue, and of one consumer or basic.get, in RabbitMQ's order.
+
+    It goes by names of queues, then what basic.get has taken, then by consumer tags.
+    """
+    if len(deliveries) == 1:
+        return [deliveries]
+    groups: list[list[Delivery]] = []
+    last: Delivery | None = None
+    for delivery in sorted(deliveries, key=_settled_with):
+        if (
+            last is not None
+            and delivery.consumer is not None
+            and delivery.consumer is last.consumer
+            and delivery.queue is last.queue
+        ):
+            groups[-1].append(delivery)
+        else:
+            groups.append([delivery])
+        last = delivery
+    return groups
+
+
+def _settled_with(delivery: Delivery) -> tuple[bytes, bytes]:
+    consumer = delivery.consumer
+    return bytes_of(delivery.queue.name), b"" if consumer is None else tag_order(consumer)
+
+
+def holder_of(delivery: tuple[int, Delivery]) -> bytes:
+    """What RabbitMQ calls whoever has a delivery: it is compared with others."""
+    consumer = delivery[1].consumer
+    return str(delivery[0]).encode() if consumer is None else tag_order(consumer)

@@ -10,7 +10,7 @@ from amqpd.broker.arguments import (
     check_equivalent_arguments,
     check_new_queue,
 )
-from amqpd.broker.binding import Destination, binding_key
+from amqpd.broker.binding import Binding, Destination, binding_key
 from amqpd.broker.definitions import (
     Bound,
     ExchangeDeclared,
@@ -189,7 +189,7 @@ class VirtualHost(VhostState):
             return
         self.check_log(existing.durable)
         title = existing.title()
-        check_equivalent(title, "type", wanted.exchange_type, existing.exchange_type)
+        check_equivalent(title, "type", _atom(wanted.exchange_type), _atom(existing.exchange_type))
         check_equivalent(title, "durable", _flag(wanted.durable), _flag(existing.durable))
         check_equivalent(title, "auto_delete", _flag(wanted.auto_delete), _flag(existing.auto_delete))
         check_equivalent(title, "internal", _flag(wanted.internal), _flag(existing.internal))
@@ -200,8 +200,7 @@ class VirtualHost(VhostState):
 
         Raises PreconditionFailed (406) if it has bindings and should not, AccessRefused (403) for amq.*.
         """
-        if name.startswith(RESERVED_PREFIX):
-            raise AccessRefused(f"deletion of system exchange '{name}' in vhost '{self.name}' not allowed")
+        self.check_not_system_exchange(name)
         exchange = self.exchanges.get(name)
         if exchange is None:
             self.check_log(True)
@@ -209,6 +208,11 @@ class VirtualHost(VhostState):
         if if_unused and exchange.bindings:
             raise PreconditionFailed(f"{exchange.title()} in use")
         self.change(ExchangeDeleted(name, exchange.durable))
+
+    def check_not_system_exchange(self, name: str) -> None:
+        """Raise AccessRefused (403) for amq.*, which nobody may delete."""
+        if name.startswith(RESERVED_PREFIX):
+            raise AccessRefused(f"deletion of system exchange '{name}' in vhost '{self.name}' not allowed")
 
     # Queues
 
@@ -293,14 +297,21 @@ class VirtualHost(VhostState):
         self, source: str, destination_type: str, destination: str, routing_key: str, arguments: Table
     ) -> None:
         """Remove a binding; whatever of it is missing is no error (RabbitMQ 3.10, observed)."""
-        exchange = self.exchanges.get(source)
-        key = binding_key(destination_type, destination, routing_key, arguments)
-        binding = exchange.bindings.get(key) if exchange is not None else None
-        if exchange is None or binding is None:
+        binding = self.binding(source, destination_type, destination, routing_key, arguments)
+        if binding is None:
             self.check_log(True)
             return
-        durable = exchange.durable and binding.destination.durable
+        durable = self.exchanges[source].durable and binding.destination.durable
         self.change(Unbound(source, destination_type, destination, routing_key, arguments, durable))
+
+    def binding(
+        self, source: str, destination_type: str, destination: str, routing_key: str, arguments: Table
+    ) -> Binding | None:
+        """The binding, if it is there."""
+        exchange = self.exchanges.get(source)
+        if exchange is None:
+            return None
+        return exchange.bindings.get(binding_key(destination_type, destination, routing_key, arguments))
 
 
 def index_count(arguments: Table) -> int:
@@ -322,6 +333,11 @@ def check_equivalent(title: str, argument: str, received: str, current: str) -> 
         raise PreconditionFailed(
             f"inequivalent arg '{argument}' for {title}: received '{received}' but current is '{current}'"
         )
+
+
+def _atom(exchange_type: str) -> str:
+    """The type as Erlang prints the name that it is there: in quotation marks if it has a hyphen."""
+    return f"'{exchange_type}'" if "-" in exchange_type else exchange_type
 
 
 def _flag(value: bool) -> str:

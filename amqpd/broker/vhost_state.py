@@ -219,6 +219,14 @@ class VhostState(QueueHost):
         self.deaths.of(queue.queue_type, AT_MOST_ONCE if leads_somewhere else DISABLED)[reason] += 1
         return self._burial.bury(queue, message, reason)
 
+    def hold_dead_letters(self) -> None:
+        """Let dead letters wait until the message at hand is in all of its queues."""
+        self._burial.hold()
+
+    def let_dead_letters_go(self) -> None:
+        """Publish those that waited."""
+        self._burial.let_go()
+
     def offer_dead_letter(
         self, queue: Queue, message: Message, reason: str, time_s: i64, taken: dict[str, None]
     ) -> i64:

@@ -10,14 +10,14 @@ from mypy_extensions import i32, i64
 from pamqp import commands
 from pamqp.base import Frame as Method
 
-from amqpd.broker.consumer import Consumer, Sink, count_deliveries
+from amqpd.broker.consumer import Consumer, Sink, count_deliveries, tag_order
 from amqpd.broker.exchange import Exchange
 from amqpd.broker.firehose import Client
 from amqpd.broker.limits import is_reached
 from amqpd.broker.queues.queue import BEHIND, LOGGED, REFUSED, Queue
 from amqpd.broker.queues.rules import CLASSIC
 from amqpd.broker.queues.stream import StreamQueue
-from amqpd.broker.unacked import ACKED, NO_MESSAGE, REJECTED, REQUEUED, Delivery, Unacked
+from amqpd.broker.unacked import ACKED, NO_MESSAGE, REJECTED, REQUEUED, Delivery, Unacked, by_holder
 from amqpd.errors import (
     AccessRefused,
     ChannelError,
@@ -101,6 +101,8 @@ class Channel(Sink):
         self.counts = MessageCounts()
         """What happens seldom, and what consumers have got that are gone; see `message_counts`."""
         self._consumers_unacked: i64 = 0
+        self._held_back: dict[Consumer, None] = {}
+        """Consumers that could have got something, had there been credit that all share."""
         self._next_delivery_tag: i64 = 1
         self._deliver_head = int((FRAME_METHOD << 16) | channel_id).to_bytes(3, "big")
         self._publishing = Publishing(self)
@@ -200,6 +202,17 @@ class Channel(Sink):
         journal = self.journal
         if journal is not None and (message.flags & PERSISTENT or journal.failure):
             self._check_log(journal, message, queues)
+        if len(queues) == 1:
+            return self._hand_to(queues, message, journal)
+        # What dies on the way comes after the message (RabbitMQ 3.10, observed).
+        self.vhost.hold_dead_letters()
+        try:
+            return self._hand_to(queues, message, journal)
+        finally:
+            self.vhost.let_dead_letters_go()
+
+    def _hand_to(self, queues: list[Queue], message: Message, journal: Journal | None) -> i64:
+        outcome: i64 = 0
         for queue in queues:
             of_queue = queue.publish(message)
             if of_queue:
@@ -339,28 +352,44 @@ class Channel(Sink):
             consumer.resume()
 
     def requeue(self, deliveries: list[Delivery]) -> None:
-        """Put deliveries back to their places in their queues; whoever had them has its turn again, too."""
+        """Put deliveries back to their places in their queues; whoever had them has its turn again, too.
+
+        Those whom a shared credit holds back go on when others have had the choice (RabbitMQ 3.10, observed).
+        """
         was_full = self._is_credit_used_up()
-        queues = by_queue(deliveries)
-        for queue in queues:
-            queue.expect_back()
-        self._take_credit_back(deliveries)
-        for queue, of_queue in queues.items():
-            queue.requeue(of_queue)
+        for delivery in deliveries:
+            if delivery.consumer is not None:
+                self._consumers_unacked -= 1
+        for held in by_holder(deliveries):
+            consumer = held[0].consumer
+            if consumer is not None:
+                consumer.unacked -= len(held)
+            held[0].queue.requeue(held)
         self._resume(deliveries, was_full)
 
     def _return_all(self) -> None:
         """The channel is over: what is unsettled goes back to its queues."""
-        deliveries = self.unacked.take_all()
+        deliveries = self.unacked.take_all_by_holder()
         for queue, of_queue in by_queue(deliveries).items():
             queue.take_back(of_queue)
         self._give_credit(deliveries)
 
     def reject(self, deliveries: list[Delivery]) -> None:
-        """These deliveries die; who had them gets what is there before what may come back (RabbitMQ 3.10, observed)."""
-        self._give_credit(deliveries)
-        for queue, of_queue in by_queue(deliveries).items():
-            queue.reject(of_queue)
+        """These deliveries die.
+
+        Who had them gets what is there before what may come back; quorum queues let them die before (RabbitMQ 3.10,
+        observed).
+        """
+        groups = by_holder(deliveries)
+        was_full = self._is_credit_used_up()
+        self._take_credit_back(deliveries)
+        for held in groups:
+            if held[0].queue.queue_type != CLASSIC:
+                held[0].queue.reject(held)
+        self._resume(deliveries, was_full)
+        for held in groups:
+            if held[0].queue.queue_type == CLASSIC:
+                held[0].queue.reject(held)
 
     def _give_credit(self, deliveries: list[Delivery]) -> None:
         was_full = self._is_credit_used_up()
@@ -380,23 +409,34 @@ class Channel(Sink):
 
     def _resume(self, deliveries: list[Delivery], was_full: bool) -> None:
         """Let those go on who have credit again; all of the channel, if what they share was used up."""
-        resumed: Consumer | None = None
+        last: Consumer | None = None
+        resumed: dict[Consumer, None] = {}
         for delivery in deliveries:
             consumer = delivery.consumer
             if consumer is not None and not consumer.in_ring:
                 if consumer.cancelled:
                     consumer.queue.left_settled(consumer)
-                elif consumer is not resumed:
-                    # One that is not in the ring again has used up all the credit it got here.
-                    resumed = consumer
-                    consumer.resume()
+                elif consumer is not last:
+                    last = consumer
+                    resumed[consumer] = None
+        for consumer in resumed if len(resumed) < 2 else sorted(resumed, key=tag_order):
+            if was_full and consumer.queue.queue_type == CLASSIC:
+                # It comes after those whom the shared credit held back before it had credit of its own.
+                self._held_back.setdefault(consumer, None)
+            else:
+                consumer.resume()
         if was_full:
             self.resume_consumers()
 
     def resume_consumers(self) -> None:
-        """Credit that all consumers share has changed: let each try."""
-        for consumer in list(self.consumers.values()):
-            consumer.resume()
+        """Credit that all consumers share has changed: let each try that had none, in the order in which they had none."""
+        held_back: dict[Queue, list[Consumer]] = {}
+        for consumer in self._held_back:
+            consumer.held_back = False
+            held_back.setdefault(consumer.queue, []).append(consumer)
+        self._held_back = {}
+        for queue, consumers in held_back.items():
+            queue.consumers_ready(consumers)
 
     # Delivering
 
@@ -407,10 +447,15 @@ class Channel(Sink):
             connection.stalled[consumer] = None
             return False
         limit = self.global_prefetch_count
-        if limit == 0 or consumer.no_ack or self._consumers_unacked < limit:
+        if limit == 0 or self._consumers_unacked < limit:
             return True
-        # A shared credit that comes after the consumers is not for those of other queues (RabbitMQ 3.10, observed).
-        return consumer.queue.queue_type != CLASSIC
+        # Whoever needs no acks waits as well. A shared credit that comes after the consumers is not for those of other
+        # queues (RabbitMQ 3.10, observed).
+        if consumer.queue.queue_type != CLASSIC or consumer is self.reply_consumer:
+            return True
+        consumer.held_back = True
+        self._held_back[consumer] = None
+        return False
 
     def deliver(self, consumer: Consumer, message: Message, position: i64, redelivered: bool) -> None:
         """Write basic.deliver and the content straight into the connection's output."""
@@ -620,6 +665,7 @@ class Channel(Sink):
             self.vhost.end_queue(queue)
 
     def _forget_consumer(self, consumer: Consumer) -> None:
+        self._held_back.pop(consumer, None)
         if self.consumers.pop(consumer.tag, None) is not None:
             count_deliveries(self.counts, consumer)
 
@@ -656,12 +702,20 @@ class Channel(Sink):
         self._consumer_timeout.stop()
         self._publishing.forget()
         self.leave_queues()
+        self._end_auto_delete_queues()
         self._return_all()
         for consumer in list(self.consumers.values()):
             self.end_consumer(consumer)
         counts = self.message_counts()
         self.vhost.counts.add(counts)
         self.connection.broker.node.ended.channel_ended(counts)
+
+    def _end_auto_delete_queues(self) -> None:
+        """Those that nobody else consumes go, and nothing that could die comes back first (RabbitMQ 3.10, observed)."""
+        for consumer in self.consumers.values():
+            queue = consumer.queue
+            if queue.auto_delete and not queue.consumers and not queue.deleted:
+                self.vhost.end_queue(queue)
 
     def begin_closing(self) -> None:
         """The channel was closed for an error; what else arrives on it is ignored until close-ok."""

@@ -234,6 +234,8 @@ def test_the_routing_key_does_not_matter_to_a_headers_exchange():
             'Invalid x-match field value <<"some">>; expected all, any, all-with-x, or any-with-x',
         ),
         (5, "Invalid x-match field type signedint (value 5); expected longstr"),
+        (None, "Invalid x-match field type void (value undefined); expected longstr"),
+        (b"all", 'Invalid x-match field type binary (value <<"all">>); expected longstr'),
     ],
 )
 def test_a_bad_x_match_is_refused_in_rabbitmqs_words(match: object, text: str):

@@ -124,18 +124,6 @@ def test_of_what_a_consumer_gives_back_only_as_much_as_may_be_there_goes_out_aga
     assert waiting.bodies() == [b"2"]
 
 
-def test_what_was_got_comes_back_one_by_one_and_goes_to_who_waits_before_the_limit_counts(vhost: VirtualHost):
-    """Observed: both are delivered, though together they are too many."""
-    queue = declare(vhost, max_length=1)
-    publish(queue, "1")
-    first = take(queue)
-    publish(queue, "2")
-    second = take(queue)
-    sink = consume(queue)
-    queue.requeue([first, second])
-    assert sink.bodies() == [b"1", b"2"]
-
-
 def test_octets_are_counted_right_whatever_happens_to_messages(vhost: VirtualHost):
     queue = declare(vhost, max_length_bytes=10)
     publish(queue, "aaaa", "bbb", "cc")

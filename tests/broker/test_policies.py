@@ -613,6 +613,16 @@ def test_the_default_exchange_has_no_alternate_whatever_a_policy_says(vhost: Vir
     assert ready(vhost, "rest") == 0
 
 
+def test_as_an_alternate_the_default_exchange_leads_nowhere(vhost: VirtualHost, peer: Peer):
+    declare(vhost, "q")
+    arguments: Table = {"alternate-exchange": Field("S", "")}
+    vhost.declare_exchange(ExchangeDeclared("x", "fanout", True, False, False, arguments))
+    peer.publish(1, "x", "q")
+    assert ready(vhost, "q") == 0
+    peer.publish(1, "", "q")
+    assert ready(vhost, "q") == 1
+
+
 def test_an_argument_says_more_of_the_alternate_exchange_than_a_policy(vhost: VirtualHost):
     arguments: Table = {"alternate-exchange": Field("S", "mine")}
     vhost.declare_exchange(ExchangeDeclared("x", "fanout", True, False, False, arguments))

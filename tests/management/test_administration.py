@@ -273,6 +273,8 @@ def test_limits_of_a_user_are_set_and_lifted(api: Api):
     assert answer.error == bad_request('max-channels should be a number, actually was <<"a">>')
     answer = api.call("PUT", "/user-limits/nope/max-channels", {"value": 1})
     assert answer.error == bad_request(["no_such_user", "nope"])
+    answer = api.call("PUT", "/user-limits/nope/max-channels", {"value": 1.5})
+    assert answer.error == bad_request("max-channels should be a number, actually was 1.5")
     assert api.delete("/user-limits/guest/max-channels") == 204
     assert api.get("/user-limits") == []
 

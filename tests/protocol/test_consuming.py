@@ -6,6 +6,7 @@ import pytest
 from pamqp import commands
 
 from amqpd.testing import Content, MemoryBroker, Peer, Refusal
+from amqpd.wire.properties import Properties
 
 
 @pytest.fixture
@@ -433,6 +434,115 @@ def test_no_ack_ignores_prefetch(peer: Peer):
     publish(peer, *"123456")
     assert len(delivered(peer)) == 6
     assert counts(peer) == (0, 1)
+
+
+def test_a_shared_credit_that_is_used_up_holds_back_consumers_without_acks_as_well(peer: Peer):
+    qos(peer, 1, for_channel=True)
+    consume(peer, "acks")
+    publish(peer, "1")
+    consume(peer, "does not", no_ack=True)
+    publish(peer, "2")
+    assert turns(peer) == "acks"
+    ack(peer, 1)
+    assert [each[0] for each in delivered(peer)] == ["2"]
+
+
+def test_whom_a_shared_credit_holds_back_goes_on_after_what_was_requeued_has_gone_to_others(
+    peer: Peer, other: Peer
+):
+    qos(peer, 1, for_channel=True)
+    consume(peer, "a")
+    publish(peer, "1", "2")
+    consume(other, "b")
+    peer.send(1, commands.Basic.Reject(1, True))
+    assert turns(peer) == "a"
+    assert delivered(other) == [("2", "b", 1, False), ("1", "b", 2, True)]
+    publish(peer, "3", "4")
+    assert turns(peer) == "a"
+
+
+def test_who_was_not_held_back_has_its_share_of_a_credit_again_as_it_requeues(peer: Peer, other: Peer):
+    qos(peer, 1, for_channel=True)
+    consume(peer, "a")
+    publish(peer, "1")
+    consume(other, "b")
+    peer.send(1, commands.Basic.Reject(1, True))
+    assert turns(peer) == "aa"
+
+
+def test_who_has_used_up_what_came_back_does_not_wait_for_its_turn(peer: Peer):
+    """Observed: each consumer's messages come back by themselves, and "b" has the first turn in the end."""
+    qos(peer, 3)
+    consume(peer, "b")
+    publish(peer, "1")
+    consume(peer, "a")
+    publish(peer, *"2345")
+    assert turns(peer) == "bbaba"
+    nack(peer, 0, multiple=True)
+    came_back = delivered(peer)
+    assert [body + tag for body, tag, *_ in came_back] == ["3a", "5a", "1a", "2b", "4b"]
+    nack(peer, came_back[3][2])
+    assert [body + tag for body, tag, *_ in delivered(peer)] == ["2b"]
+    nack(peer, 0, multiple=True)
+    assert [body + tag for body, tag, *_ in delivered(peer)] == ["1b", "3a", "5a", "2a", "4b"]
+
+
+def test_those_whom_a_shared_credit_held_back_go_on_in_the_order_of_their_turns(peer: Peer):
+    qos(peer, 3, for_channel=True)
+    for tag in "ab":
+        consume(peer, tag)
+    publish(peer, *"123")
+    assert turns(peer) == "aba"
+    peer.send(1, commands.Basic.Reject(1, True))
+    assert delivered(peer) == [("1", "b", 4, True)]
+    publish(peer, *"45")
+    ack(peer, 2)
+    ack(peer, 3)
+    assert turns(peer) == "ab"
+
+
+def test_whom_a_shared_credit_held_back_goes_on_before_who_had_none_of_its_own(peer: Peer):
+    qos(peer, 1)
+    for tag in "ab":
+        consume(peer, tag)
+    qos(peer, 1, for_channel=True)
+    publish(peer, *"123")
+    assert turns(peer) == "a"
+    nack(peer, 1, requeue=False)
+    assert turns(peer) == "b"
+
+
+def test_who_has_credit_again_goes_on_in_the_order_of_tags(peer: Peer):
+    qos(peer, 1)
+    for tag in ["b", "a"]:
+        consume(peer, tag)
+    publish(peer, *"1234")
+    assert turns(peer) == "ba"
+    ack(peer, 0, multiple=True)
+    assert [(body, tag) for body, tag, *_ in delivered(peer)] == [("3", "a"), ("4", "b")]
+
+
+def test_direct_replies_come_although_a_shared_credit_is_used_up(peer: Peer, other: Peer):
+    qos(peer, 1, for_channel=True)
+    consume(peer)
+    peer.call(1, commands.Basic.Consume(queue="amq.rabbitmq.reply-to", no_ack=True))
+    peer.publish(1, "", "q", b"request", Properties(reply_to="amq.rabbitmq.reply-to"))
+    (request,) = peer.contents(1)
+    assert request.properties.reply_to is not None
+    other.publish(1, "", request.properties.reply_to, b"reply")
+    assert [each.body for each in peer.contents(1)] == [b"reply"]
+
+
+def test_consumers_hear_of_the_end_of_their_queue_in_the_order_of_their_tags(peer: Peer, other: Peer):
+    for tag in ["b", "c", "a"]:
+        consume(peer, tag)
+    other.call(1, commands.Queue.Delete(queue="q"))
+    cancels = [each.frame for each in peer.receive()]
+    assert [each.consumer_tag for each in cancels if isinstance(each, commands.Basic.Cancel)] == [
+        "a",
+        "b",
+        "c",
+    ]
 
 
 def test_what_basic_get_took_costs_no_credit(peer: Peer):

@@ -311,6 +311,27 @@ def test_the_dead_that_no_queue_wants_are_gone(peer: Peer):
     assert bodies(peer, "q") == []
 
 
+@pytest.mark.parametrize("end", ["channel", "connection"])
+def test_what_ends_with_its_auto_delete_queue_does_not_die_first(broker: MemoryBroker, peer: Peer, end: str):
+    arguments = table_of(
+        {"x-max-length": 1, "x-dead-letter-exchange": "", "x-dead-letter-routing-key": "dead"}
+    )
+    peer.call(1, commands.Queue.Declare(queue="q", auto_delete=True, arguments=arguments))
+    other = broker.peer().open()
+    other.open_channel(1)
+    other.call(1, commands.Basic.Qos(prefetch_count=1))
+    other.call(1, commands.Basic.Consume(queue="q"))
+    publish(peer, "in hand", "ready")
+    if end == "channel":
+        other.call(1, commands.Channel.Close(200, "", 0, 0))
+    else:
+        other.disconnect()
+    assert bodies(peer) == []
+    peer.send(1, commands.Queue.Declare(queue="q", passive=True))
+    refusal = peer.refusal()
+    assert refusal is not None and refusal.reply_code == 404
+
+
 def test_an_alternate_exchange_takes_the_dead_that_no_queue_wants(peer: Peer):
     arguments = table_of({"alternate-exchange": "amq.fanout"})
     peer.call(1, commands.Exchange.Declare(exchange="e", exchange_type="direct", arguments=arguments))
@@ -553,3 +574,12 @@ def test_a_death_leaves_the_copies_in_other_queues_as_they_were(peer: Peer):
         "amq.fanout",
         "k",
     )
+
+
+def test_what_dies_at_once_comes_after_the_same_message_in_other_queues(peer: Peer):
+    """It does not overtake the copy of a queue that the exchange leads to as well."""
+    declare_mortal(peer, max_length=0)
+    for queue in ["q", "dead"]:
+        peer.call(1, commands.Queue.Bind(queue=queue, exchange="amq.fanout"))
+    publish(peer, "1", exchange="amq.fanout")
+    assert [each.properties.headers is None for each in drained(peer)] == [True, False]

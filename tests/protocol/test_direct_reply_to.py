@@ -333,3 +333,10 @@ def test_a_request_in_a_transaction_goes_out_when_it_commits(client: Peer, serve
     client.call(1, commands.Tx.Commit())
     server.publish(1, "", token_of(server), b"reply")
     assert client.bodies(1) == [b"reply"]
+
+
+@pytest.mark.parametrize("passive", [False, True])
+def test_a_queue_with_the_name_of_a_reply_address_that_is_none_is_not_found(client: Peer, passive: bool):
+    client.send(1, commands.Queue.Declare(queue="amq.rabbitmq.reply-to.none", passive=passive))
+    text = "NOT_FOUND - no queue 'amq.rabbitmq.reply-to.none' in vhost '/'"
+    assert client.refusal() == Refusal("channel", 404, text, 50, 10)

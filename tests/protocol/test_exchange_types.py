@@ -169,7 +169,7 @@ def test_a_type_is_passively_there_and_not_another(peer: Peer, exchange_type: st
     peer.call(1, declare(exchange_type, {"x-other": 1}))
     peer.send(1, declare("direct"))
     text = "inequivalent arg 'type' for exchange 'x' in vhost '/'"
-    text += f": received 'direct' but current is '{exchange_type}'"
+    text += f": received 'direct' but current is ''{exchange_type}''"
     assert peer.refusal() == Refusal("channel", 406, f"PRECONDITION_FAILED - {text}", 40, 10)
 
 

@@ -66,6 +66,24 @@ REFUSED = {
             "channel", 403, "ACCESS_REFUSED - queue name 'amq.no' contains reserved prefix 'amq.*'", 50, 10
         ),
     ),
+    "permission-before-default-exchange-as-destination": (
+        commands.Exchange.Bind(destination="", source="fm.ok.x"),
+        refused("exchange", "amq.default", 40, 30),
+    ),
+    "default-exchange-as-source-before-permission": (
+        commands.Queue.Unbind(queue="fm.ok.q", exchange=""),
+        Refusal("channel", 403, "ACCESS_REFUSED - operation not permitted on the default exchange", 50, 50),
+    ),
+    "system-exchange-before-permission": (
+        commands.Exchange.Delete(exchange="amq.direct"),
+        Refusal(
+            "channel",
+            403,
+            "ACCESS_REFUSED - deletion of system exchange 'amq.direct' in vhost '/' not allowed",
+            40,
+            20,
+        ),
+    ),
 }
 
 
@@ -131,3 +149,14 @@ def test_one_refusal_does_not_open_the_way(limited: Peer):
 def test_names_with_line_breaks_are_judged_without(limited: Peer):
     limited.send(1, method_of(commands.Queue.Declare, queue="fm.no\nfm.ok"))
     assert limited.refusal() == refused("queue", "fm.nofm.ok", 50, 10)
+
+
+@pytest.mark.parametrize("queue", ["fm.ok.q", "fm.ok.absent"])
+def test_unbinding_needs_a_permitted_topic_as_binding_does(broker: MemoryBroker, limited: Peer, queue: str):
+    limited.call(1, commands.Exchange.Declare(exchange="fm.ok.topic", exchange_type="topic"))
+    broker.users.set_topic_permissions("fm.lim", "/", "fm.ok.topic", ".*", "^a")
+    unbind = commands.Queue.Unbind(queue=queue, exchange="fm.ok.topic", routing_key="a.b")
+    assert isinstance(limited.call(1, unbind), commands.Queue.UnbindOk)
+    limited.send(1, commands.Queue.Unbind(queue=queue, exchange="fm.ok.topic", routing_key="b"))
+    text = "ACCESS_REFUSED - access to topic 'b' in exchange 'fm.ok.topic' in vhost '/' refused for user 'fm.lim'"
+    assert limited.refusal() == Refusal("channel", 403, text, 50, 50)

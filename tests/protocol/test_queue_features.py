@@ -465,3 +465,16 @@ def test_a_deleted_queue_cancels_those_that_wait_as_well(peer: Peer, other: Peer
     peer.call(1, commands.Queue.Delete(queue="q"))
     cancelled = other.methods(1)
     assert [isinstance(each, commands.Basic.Cancel) and each.consumer_tag for each in cancelled] == ["a", "b"]
+
+
+def test_what_was_got_comes_back_one_by_one_and_goes_to_who_waits_before_the_limit_counts(
+    peer: Peer, other: Peer
+):
+    """Observed: both are delivered, though together they are too many."""
+    declare(peer, max_length=1)
+    for body in "12":
+        publish(peer, body)
+        peer.call(1, commands.Basic.Get(queue="q"))
+    consume(other, tag="t")
+    peer.send(1, commands.Basic.Nack(0, True, True))
+    assert delivered(other) == [("t", "1"), ("t", "2")]

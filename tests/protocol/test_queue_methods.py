@@ -276,10 +276,19 @@ def test_an_exclusive_queue_is_locked_to_other_connections(
     assert peer.call(1, declare("fm.mine", passive=True)).queue == "fm.mine"
 
 
-def test_anyone_may_publish_to_an_exclusive_queue_and_unbind_it(peer: Peer, other: Peer):
+def test_anyone_may_publish_to_an_exclusive_queue(peer: Peer, other: Peer):
     other.publish(1, "", "fm.mine", b"x")
-    assert isinstance(other.call(1, unbind("fm.mine", "amq.direct", "k")), commands.Queue.UnbindOk)
     assert peer.call(1, commands.Basic.Get(queue="fm.mine")).body == b"x"
+
+
+def test_a_binding_of_an_exclusive_queue_is_its_owners_and_one_that_is_not_there_is_nobodys(
+    peer: Peer, other: Peer
+):
+    peer.call(1, bind("fm.mine", "amq.direct", "k"))
+    assert isinstance(other.call(1, unbind("fm.mine", "amq.direct", "nope")), commands.Queue.UnbindOk)
+    other.send(1, unbind("fm.mine", "amq.direct", "k"))
+    assert other.refusal() == Refusal("channel", 405, LOCKED.format("fm.mine"), 50, 50)
+    assert isinstance(peer.call(1, unbind("fm.mine", "amq.direct", "k")), commands.Queue.UnbindOk)
 
 
 def close(peer: Peer) -> None:

@@ -915,3 +915,96 @@ class TestAtLeastOnce:
 
 def order_of(peer: Peer, queue: str) -> list[str]:
     return [body for body, *_ in drained(peer, queue)]
+
+
+def test_what_a_channel_had_comes_back_consumer_by_consumer_in_the_order_of_their_tags(peer: Peer):
+    """What basic.get has taken has its delivery tag for a consumer's."""
+    declare(peer)
+    publish(peer, *"123456")
+    assert get(peer, channel_id=2) is not None
+    peer.call(2, commands.Basic.Qos(prefetch_count=2))
+    for tag in ["b", "a", "0"]:
+        peer.call(2, commands.Basic.Consume(queue="q", consumer_tag=tag))
+    assert [each.body for each in peer.contents(2)] == [b"2", b"3", b"4", b"5", b"6"]
+    peer.call(2, commands.Channel.Close(200, "", 0, 0))
+    assert [each.body for _ in range(6) if (each := get(peer, no_ack=True))] == [
+        b"6",
+        b"1",
+        b"4",
+        b"5",
+        b"2",
+        b"3",
+    ]
+
+
+def test_who_has_used_up_its_credit_has_its_next_turn_after_those_who_have_waited(peer: Peer):
+    declare(peer)
+    for tag, credit in [("a", 1), ("b", 2), ("c", 2)]:
+        peer.call(1, commands.Basic.Qos(prefetch_count=credit))
+        peer.call(1, commands.Basic.Consume(queue="q", consumer_tag=tag))
+    publish(peer, "1", "2")
+    peer.send(1, commands.Basic.Ack(1))
+    publish(peer, "3", "4", "5")
+    assert [each.method.consumer_tag for each in peer.contents(1)] == ["a", "b", "c", "b", "a"]
+
+
+def test_who_gets_at_once_what_it_gave_back_has_its_next_turn_after_who_comes_meanwhile(peer: Peer):
+    declare(peer)
+    peer.call(1, commands.Basic.Qos(prefetch_count=1))
+    peer.call(1, commands.Basic.Consume(queue="q", consumer_tag="a"))
+    publish(peer, "1")
+    peer.send(1, commands.Basic.Reject(1, True))
+    peer.call(1, commands.Basic.Consume(queue="q", consumer_tag="b"))
+    peer.send(1, commands.Basic.Reject(2, True))
+    assert [each.method.consumer_tag for each in peer.contents(1)] == ["a", "a", "b"]
+
+
+@pytest.mark.parametrize(("no_ack", "counted"), [(False, 1), (True, 0)])
+def test_what_has_expired_behind_the_message_that_a_get_takes_counts_until_it_is_settled(
+    broker: DurableBroker, peer: Peer, no_ack: bool, counted: int
+):
+    declare(peer)
+    publish(peer, "1")
+    publish(peer, "2", expiration="1")
+    broker.advance(1)
+    got = get(peer, no_ack=no_ack)
+    assert got is not None
+    assert got.method.message_count == counted
+    broker.advance(0)
+    assert get(peer) is None
+
+
+def test_what_several_consumers_give_back_at_once_comes_back_in_the_order_of_their_tags(peer: Peer):
+    declare(peer)
+    peer.call(1, commands.Basic.Qos(prefetch_count=2))
+    for tag in ["b", "a"]:
+        peer.call(1, commands.Basic.Consume(queue="q", consumer_tag=tag))
+    publish(peer, *"1234")
+    for tag in ["b", "a"]:
+        peer.call(1, commands.Basic.Cancel(tag))
+    peer.contents(1)
+    peer.send(1, commands.Basic.Nack(0, True, True))
+    assert [each.body for _ in range(4) if (each := get(peer, no_ack=True))] == [b"2", b"4", b"1", b"3"]
+
+
+def test_what_is_rejected_is_dead_before_what_expires_behind_it(broker: DurableBroker, peer: Peer):
+    declare(peer, "dead", queue_type="classic")
+    declare(peer, dead_letter_exchange="", dead_letter_routing_key="dead")
+    publish(peer, "1", "2")
+    publish(peer, "3", expiration="1")
+    peer.call(1, commands.Basic.Qos(prefetch_count=1))
+    peer.call(1, commands.Basic.Consume(queue="q", consumer_tag="t"))
+    broker.advance(1)
+    peer.send(1, commands.Basic.Reject(1, False))
+    broker.advance(0)
+    assert [each.body for _ in range(2) if (each := get(peer, "dead", no_ack=True))] == [b"1", b"3"]
+
+
+def test_a_queue_is_not_full_of_a_rejected_message_whose_consumer_takes_the_next(peer: Peer):
+    declare(peer, max_length=1, dead_letter_exchange="none", **AT_LEAST_ONCE)
+    peer.call(1, commands.Basic.Qos(prefetch_count=2))
+    peer.call(1, commands.Basic.Consume(queue="q", consumer_tag="t"))
+    publish(peer, *"123")
+    peer.send(1, commands.Basic.Reject(1, False))
+    assert [each.body for each in peer.contents(1)] == [b"1", b"2", b"3"]
+    assert confirmed(peer, "4") == "+"

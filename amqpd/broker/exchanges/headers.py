@@ -7,7 +7,7 @@ from amqpd.broker.exchange import Exchange
 from amqpd.errors import PreconditionFailed
 from amqpd.message import Message
 from amqpd.wire import terms
-from amqpd.wire.fields import TYPE_NAMES, Field, Table, equivalent, likeness, plain
+from amqpd.wire.fields import TYPE_NAMES, Field, Table, equivalent, likeness
 from amqpd.wire.properties import decode_properties
 
 NO_HEADERS: Table = {}
@@ -95,7 +95,7 @@ class Headers(Exchange):
         if match is None:
             return
         if match.type != "S":
-            kind, value = TYPE_NAMES[match.type], plain(match)
+            kind, value = TYPE_NAMES[match.type], terms.term(match)
             raise PreconditionFailed(f"Invalid x-match field type {kind} (value {value}); expected longstr")
         if match.value not in X_MATCH:
             word = terms.binary(str(match.value).encode(errors="surrogateescape"))

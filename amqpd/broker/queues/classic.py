@@ -197,8 +197,12 @@ class ClassicQueue(Queue):
         position = backlog.position
         redelivered = backlog.redelivered
         backlog.note_delivery(message, position)
-        self._watch_first()
+        self._watch_behind()
         return message, int(position), redelivered
+
+    def _watch_behind(self) -> None:
+        """basic.get has taken the first message: those behind it that have expired do not count as ready."""
+        self._watch_first()
 
     def pump(self) -> None:
         backlog = self._backlog
@@ -302,17 +306,6 @@ class ClassicQueue(Queue):
             self._backlog.forget(message, position)
 
     def requeue(self, deliveries: list[Delivery]) -> None:
-        together: list[Delivery] = []
-        for delivery in deliveries:
-            if self._limited and delivery.consumer is None:
-                # What basic.get has taken comes back one by one (RabbitMQ 3.10, observed).
-                self._put_back([delivery])
-            else:
-                together.append(delivery)
-        if together:
-            self._put_back(together)
-
-    def _put_back(self, deliveries: list[Delivery]) -> None:
         if self.deleted:
             return
         for delivery in deliveries:

@@ -7,7 +7,7 @@ from typing import Final, final
 from mypy_extensions import i64, mypyc_attr
 
 from amqpd.broker.binding import Destination
-from amqpd.broker.consumer import Consumer, ConsumerRing, count_deliveries
+from amqpd.broker.consumer import Consumer, ConsumerRing, count_deliveries, tag_order
 from amqpd.broker.deaths import Deaths
 from amqpd.broker.queues.looked import Looked
 from amqpd.broker.queues.mover import Mover
@@ -234,9 +234,6 @@ class Queue(Destination):
         """These deliveries were refused, and do not come back."""
         raise NotImplementedError
 
-    def expect_back(self) -> None:
-        """Deliveries will be requeued; those who had them have not got their credit back yet."""
-
     def requeue(self, deliveries: list[Delivery]) -> None:
         """Take deliveries back, and offer them to whoever has credit, those who had them included."""
         raise NotImplementedError
@@ -301,6 +298,11 @@ class Queue(Destination):
         self._last_used_s = self._host.timers.clock.monotonic_s()
         if self.rules.single_active_consumer and self.active_consumer is None:
             self.active_consumer = consumer
+        if self._predecessors:
+            # Whoever comes makes the active one begin, be it this one or another (RabbitMQ 3.10, observed).
+            self._predecessors.clear()
+            if self.active_consumer is not None:
+                self.consumer_ready(self.active_consumer)
         self.consumer_ready(consumer)
 
     def remove_consumer(self, consumer: Consumer) -> None:
@@ -354,22 +356,33 @@ class Queue(Destination):
         return found
 
     def cancel_consumers(self) -> None:
-        """The queue is gone: every consumer ends, and its sink hears of it."""
-        for consumer in list(self.consumers):
+        """The queue is gone: every consumer ends, and its sink hears of it, in the order of their tags."""
+        for consumer in sorted(self.consumers, key=tag_order):
             self.remove_consumer(consumer)
             consumer.sink.consumer_cancelled(consumer)
 
     def consumer_ready(self, consumer: Consumer) -> None:
-        """A consumer may have credit (again)."""
+        """A consumer may have credit (again): as long as it has none, it does not wait for its turn."""
+        if 0 < consumer.prefetch_count <= consumer.unacked:
+            return
         if self.active_consumer is None or (consumer is self.active_consumer and not self._predecessors):
             self._ring.add(consumer)
             self.pump()
+
+    def consumers_ready(self, consumers: list[Consumer]) -> None:
+        """Several may have credit again: each has its turn before anybody has a second one."""
+        for consumer in consumers:
+            if consumer.in_ring or consumer.cancelled:
+                continue
+            if self.active_consumer is None or (consumer is self.active_consumer and not self._predecessors):
+                self._ring.add(consumer)
+        self.pump()
 
     def _readmit(self, deliveries: list[Delivery]) -> None:
         """Whoever gave these back has credit again, and is in the ring before they go out once more."""
         for delivery in deliveries:
             consumer = delivery.consumer
-            if consumer is None or consumer.in_ring or consumer.cancelled:
+            if consumer is None or consumer.in_ring or consumer.cancelled or consumer.held_back:
                 continue
             if self.active_consumer is None or (consumer is self.active_consumer and not self._predecessors):
                 self._ring.add(consumer)

@@ -239,6 +239,22 @@ class QuorumQueue(ClassicQueue):
         number = self._counted.number_on_return(position) - 1
         return self._shown(message, position, number), position, redelivered
 
+    def _watch_behind(self) -> None:
+        """basic.get has taken the first message: if the next has expired, it still counts (RabbitMQ 3.10, observed)."""
+        try:
+            if self.expiry.is_active and self._counted.count and self.expiry.watch(self._counted.first()):
+                self.expiry.wake_soon(0)
+                return
+        except CannotRead as error:
+            self._stop_delivering(error)
+            return
+        self._watch_first()
+
+    def settle(self, message: Message, position: i64) -> None:
+        """A delivery was acknowledged: by basic.get without acks, and then what has expired behind it does not count."""
+        super().settle(message, position)
+        self._watch_first()
+
     def move(self, mover: Mover, most: i64) -> i64:
         """Let ready messages go elsewhere: see Queue.move. Raises CannotRead and ResourceError (506)."""
         if self._has_returned:
@@ -261,6 +277,8 @@ class QuorumQueue(ClassicQueue):
         else:
             self.unacked += 1
             consumer.unacked += 1
+            if consumer.unacked >= consumer.prefetch_count:
+                self._ring.leave_last(consumer)
             backlog.note_delivery(message, position)
         if redelivered:
             message = self._shown(message, position, backlog.number)
@@ -306,10 +324,6 @@ class QuorumQueue(ClassicQueue):
         return looked
 
     # Messages come back
-
-    def expect_back(self) -> None:
-        """Whoever has no credit has its next turn after all others (RabbitMQ 3.10, observed)."""
-        self._ring.let_exhausted_go()
 
     def requeue(self, deliveries: list[Delivery]) -> None:
         """Take deliveries back to the end, or, if there is a delivery limit, to the front."""
@@ -357,6 +371,8 @@ class QuorumQueue(ClassicQueue):
             message = self._original(delivery.message, delivery.position)
             self._bury(message, REJECTED)
             self._counted.forget(message, delivery.position)
+        self._readmit(deliveries)
+        self.pump()
         self._follow_limit()
 
     def dead_letter_count(self) -> int:

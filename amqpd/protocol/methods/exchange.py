@@ -52,6 +52,7 @@ def delete(channel: Channel, method: commands.Exchange.Delete) -> None:
     """Delete an exchange and its bindings (1.6.2.3)."""
     name = stripped(method.exchange)
     refuse_default_exchange(name)
+    channel.vhost.check_not_system_exchange(name)
     channel.allow("configure", "exchange", name)
     channel.vhost.delete_exchange(name, method.if_unused)
     if not method.nowait:
@@ -111,9 +112,16 @@ def unbind_destination(
     routing_key: str,
     arguments: Table,
 ) -> None:
-    """Remove a binding of a queue or exchange."""
+    """Remove a binding of a queue or exchange; that of an exclusive queue is its owner's."""
     _check_binding(channel, source, destination_type, destination)
-    channel.vhost.unbind(source, destination_type, destination, routing_key, arguments)
+    vhost = channel.vhost
+    exchange = vhost.exchanges.get(source)
+    if exchange is not None:
+        channel.allow_topic("read", exchange, routing_key)
+    binding = vhost.binding(source, destination_type, destination, routing_key, arguments)
+    if binding is not None and isinstance(binding.destination, Queue):
+        binding.destination.check_owner(channel.connection.owner)
+    vhost.unbind(source, destination_type, destination, routing_key, arguments)
 
 
 def check_type(exchange_type: str) -> None:
@@ -130,8 +138,8 @@ def refuse_default_exchange(name: str) -> None:
 
 
 def _check_binding(channel: Channel, source: str, destination_type: str, destination: str) -> None:
+    channel.allow("write", destination_type, destination)
     if destination_type == "exchange":
         refuse_default_exchange(destination)
-    channel.allow("write", destination_type, destination)
     refuse_default_exchange(source)
     channel.allow("read", "exchange", source)

@@ -29,7 +29,7 @@ def declare(channel: Channel, method: commands.Queue.Declare) -> None:
     if _is_reply_queue(channel, method.queue):
         _declared(channel, method, method.queue, 0, 1)
         return
-    if method.passive:
+    if method.passive or method.queue.startswith(REPLY_TO_QUEUE):
         queue = channel.vhost.queue(stripped(method.queue))
         queue.check_owner(channel.connection.owner)
     else:
