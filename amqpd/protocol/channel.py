@@ -171,10 +171,7 @@ class Channel(Sink):
     # Publishing
 
     def publish(self, message: Message, queues: list[Queue], mandatory: bool) -> None:
-        """Send a message on its way, now or when the transaction commits."""
-        if self.transaction is not None:
-            self.transaction.publishes.append(HeldPublish(message, queues, mandatory))
-            return
+        """Send a message on its way, and note what is to be confirmed."""
         outcome = self.hand_over(message, queues, mandatory)
         confirms = self.confirms
         if confirms is not None:
@@ -185,6 +182,12 @@ class Channel(Sink):
                 confirms.refuse()
             else:
                 confirms.add(message.log_position == TO_BE_LOGGED or (outcome & LOGGED) != 0)
+
+    def publish_held(self, publish: HeldPublish) -> i64:
+        """Send a message of a transaction on its way to those queues that are still there, and count it: see hand_over."""
+        queues = [queue for queue in publish.queues if not queue.deleted]
+        self._publishing.count(publish.exchange, queues, 1)
+        return self.hand_over(publish.message, queues, publish.mandatory)
 
     def hand_over(self, message: Message, queues: list[Queue], mandatory: bool) -> i64:
         """Give a message to its queues, or back to the publisher if it has none and is mandatory.

@@ -21,6 +21,7 @@ from amqpd.protocol.checks import NOTHING_CHECKED, Checked, check_header
 from amqpd.protocol.frame_check import check_frame
 from amqpd.protocol.route import Route
 from amqpd.protocol.states import BASIC_PUBLISH, CHANNEL_BODY, CHANNEL_HEADER, CHANNEL_OPEN
+from amqpd.protocol.transaction import HeldPublish
 from amqpd.wire.frames import FRAME_BODY, FRAME_HEADER, FrameReader, Octets, frame, method_id_at
 from amqpd.wire.methods import decode_method
 from amqpd.wire.properties import MalformedProperties
@@ -172,16 +173,22 @@ class Publishing:
                 self._connection.wait_for(only)
             return
         queues = route.queues
+        transaction = channel.transaction
         if queues is None or checked.routing_keys:
             routing_keys = [route.routing_key, *checked.routing_keys]
             queues = channel.vhost.route(route.exchange, routing_keys, message)
-            self._count(route.exchange, queues, 1)
+            if transaction is None:
+                self.count(route.exchange, queues, 1)
             firehose = channel.vhost.firehose
             if firehose is not None:
                 firehose.published(message, routing_keys, queues, channel.client())
-        else:
+        elif transaction is None:
             route.published += 1
-        channel.publish(message, queues, (self._bits & MANDATORY) != 0)
+        mandatory = (self._bits & MANDATORY) != 0
+        if transaction is None:
+            channel.publish(message, queues, mandatory)
+        else:
+            transaction.publishes.append(HeldPublish(route.exchange, message, queues, mandatory))
 
     def _find_route(self) -> Route:
         """Ask what may be asked once for an address: permissions, the exchange, and where it leads."""
@@ -215,9 +222,9 @@ class Publishing:
         count = route.published
         if count:
             route.published = 0
-            self._count(route.exchange, route.queues or [], count)
+            self.count(route.exchange, route.queues or [], count)
 
-    def _count(self, exchange: Exchange, queues: list[Queue], count: i64) -> None:
+    def count(self, exchange: Exchange, queues: list[Queue], count: i64) -> None:
         """So many messages were published to an exchange and went to these queues."""
         copies: i64 = count * len(queues)
         self._channel.published += count

@@ -6,6 +6,7 @@ from typing import final
 
 from mypy_extensions import i64
 
+from amqpd.broker.exchange import Exchange
 from amqpd.broker.queues.queue import Queue
 from amqpd.broker.queues.rules import CLASSIC
 from amqpd.broker.unacked import Delivery
@@ -14,9 +15,10 @@ from amqpd.message import NOT_LOGGED, PERSISTENT, Message
 
 @final
 class HeldPublish:
-    """A message routed when it was published, handed to its queues when the transaction commits."""
+    """A message routed when it was published, handed to its queues, and counted, when the transaction commits."""
 
-    def __init__(self, message: Message, queues: list[Queue], mandatory: bool) -> None:
+    def __init__(self, exchange: Exchange, message: Message, queues: list[Queue], mandatory: bool) -> None:
+        self.exchange = exchange
         self.message = message
         self.queues = queues
         self.mandatory = mandatory

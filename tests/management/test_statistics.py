@@ -111,6 +111,20 @@ def test_messages_without_a_queue_are_counted_by_what_becomes_of_them(api: Api, 
     assert stats(api, "/exchanges/%2F/amq.default") == {"publish_in": 2}
 
 
+@pytest.mark.parametrize("exchange", ["amq.fanout", "amq.headers"])
+def test_what_a_transaction_publishes_is_counted_when_it_commits(api: Api, peer: Peer, exchange: str):
+    peer.call(1, commands.Queue.Bind(queue="q", exchange=exchange))
+    peer.call(1, commands.Tx.Select())
+    peer.publish(1, exchange, "", b"rolled back")
+    peer.call(1, commands.Tx.Rollback())
+    peer.publish(1, exchange, "", b"m")
+    assert stats(api, "/overview") == {}
+    peer.call(1, commands.Tx.Commit())
+    assert stats(api, "/overview") == {"publish": 1}
+    assert stats(api, f"/exchanges/%2F/{exchange}") == {"publish_in": 1, "publish_out": 1}
+    assert stats(api, "/queues/%2F/q") == {"publish": 1}
+
+
 def test_a_message_that_its_headers_lead_is_counted(api: Api, peer: Peer):
     arguments = {"x-match": "any", "k": "v"}
     peer.call(1, commands.Queue.Bind(queue="q", exchange="amq.headers", arguments=arguments))

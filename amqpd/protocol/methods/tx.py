@@ -31,8 +31,7 @@ def commit(channel: Channel, method: commands.Tx.Commit) -> None:
     channel.transaction = Transaction()
     outcome: i64 = 0
     for publish in transaction.publishes:
-        queues = [queue for queue in publish.queues if not queue.deleted]
-        outcome |= channel.hand_over(publish.message, queues, publish.mandatory)
+        outcome |= channel.publish_held(publish)
     for settlement in transaction.settlements:
         channel.settle_all([delivery for _tag, delivery in settlement.deliveries], settlement.outcome)
     if outcome & REFUSED:
