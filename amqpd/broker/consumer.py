@@ -72,11 +72,11 @@ class Consumer:
         self.redelivered: i64 = 0
         self.in_ring = False
         self.cancelled = False
-        self.held_back = False
-        """Whether it has to wait for a credit that others have a share in."""
         self.deliver_start = b""
         """What begins each of its deliver frames up to the delivery tag; the sink's own business."""
         self.deliver_start_address_size: i64 = -1
+        self.held_back = False
+        """Whether it has to wait for a credit that others have a share in."""
 
     def begin_deliveries_anew(self) -> None:
         """Let the sink prepare its next delivery as if it was the first."""

@@ -101,12 +101,12 @@ class Channel(Sink):
         self.counts = MessageCounts()
         """What happens seldom, and what consumers have got that are gone; see `message_counts`."""
         self._consumers_unacked: i64 = 0
-        self._held_back: dict[Consumer, None] = {}
-        """Consumers that could have got something, had there been credit that all share."""
         self._next_delivery_tag: i64 = 1
         self._deliver_head = int((FRAME_METHOD << 16) | channel_id).to_bytes(3, "big")
         self._publishing = Publishing(self)
         self._consumer_timeout = ConsumerTimeout(self)
+        self._held_back: dict[Consumer, None] = {}
+        """Consumers that could have got something, had there been credit that all share."""
 
     # What the client sends
 
@@ -450,15 +450,17 @@ class Channel(Sink):
             connection.stalled[consumer] = None
             return False
         limit = self.global_prefetch_count
-        if limit == 0 or self._consumers_unacked < limit:
-            return True
+        return limit == 0 or self._consumers_unacked < limit or not self._hold_back(consumer)
+
+    def _hold_back(self, consumer: Consumer) -> bool:
+        """The shared credit is used up: whether this consumer has to wait for it, and let it wait."""
         # Whoever needs no acks waits as well. A shared credit that comes after the consumers is not for those of other
         # queues (RabbitMQ 3.10, observed).
         if consumer.queue.queue_type != CLASSIC or consumer is self.reply_consumer:
-            return True
+            return False
         consumer.held_back = True
         self._held_back[consumer] = None
-        return False
+        return True
 
     def deliver(self, consumer: Consumer, message: Message, position: i64, redelivered: bool) -> None:
         """Write basic.deliver and the content straight into the connection's output."""

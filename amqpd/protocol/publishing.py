@@ -172,6 +172,11 @@ class Publishing:
             if only.publish(message) & BEHIND:
                 self._connection.wait_for(only)
             return
+        self._send(route, message, checked)
+
+    def _send(self, route: Route, message: Message, checked: Checked) -> None:
+        """Send a message on its way where more is to be done than to give it to a queue; apart, as _finish is hot."""
+        channel = self._channel
         queues = route.queues
         transaction = channel.transaction
         if queues is None or checked.routing_keys:
