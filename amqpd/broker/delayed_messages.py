@@ -38,6 +38,9 @@ SEQUENCE_BITS: Final = 20
 
 SEQUENCE_MASK: Final = (1 << SEQUENCE_BITS) - 1
 
+NUMBERS_TRIED: Final = 1024
+"""So many of them are tried for one moment; whoever finds none free is due a millisecond later."""
+
 ROUTED_AT_ONCE_MESSAGES: Final = 1024
 """When more are due, others have their turn before the next ones."""
 
@@ -152,8 +155,14 @@ class DelayedMessages(Queue):
         position = (due_ms << SEQUENCE_BITS) | sequence
         if self._journal is not None and position < self.index.delivered:
             position = (((self.index.delivered >> SEQUENCE_BITS) + 1) << SEQUENCE_BITS) | sequence
+        return self._free_from(position) if self._backlog.has(position) else position
+
+    def _free_from(self, position: i64) -> i64:
+        """The next position that is free: those who were there before a start may have what is given out again."""
+        last_tried = position + NUMBERS_TRIED
         while self._backlog.has(position):
-            position += SEQUENCE_MASK + 1
+            position += 1 if position < last_tried else SEQUENCE_MASK + 1
+        self._sequence = (position & SEQUENCE_MASK) + 1
         return position
 
     # What is due

@@ -6,7 +6,7 @@ from typing import Any
 from unittest.mock import patch
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from amqpd.broker.definitions import ExchangeDeclared, QueueDeclared
@@ -255,6 +255,8 @@ class Model:
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(STEP, max_size=20))
+@example([("publish", [1] * 30), ("restart", 0), ("publish", [1] * 30), ("advance", 1)])
+@example([("publish", [1]), ("kill", 0), ("publish", [1]), ("advance", 1)])
 def test_each_comes_once_and_in_order_whatever_happens_meanwhile(steps: list[tuple[str, Any]]):
     model = Model()
     for action, value in steps:
