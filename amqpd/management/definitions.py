@@ -28,7 +28,6 @@ __all__ = [
     "export",
     "export_vhost",
     "import_definitions",
-    "load_definitions",
     "prepare_definitions",
     "read_files",
 ]
@@ -266,11 +265,6 @@ def read_files(path: Path) -> dict[str, bytes]:
     if not path.is_dir():
         return {"": path.read_bytes()}
     return {file.name: file.read_bytes() for file in sorted(path.glob("*.json"))}
-
-
-def load_definitions(broker: Broker, users: Users, files: Mapping[str, bytes]) -> Imported:
-    """Import the contents of files, as one. Raises what `prepare_definitions` raises."""
-    return prepare_definitions(broker, users, files)()
 
 
 def prepare_definitions(broker: Broker, users: Users, files: Mapping[str, bytes]) -> Callable[[], Imported]:

@@ -18,7 +18,7 @@ from amqpd.management.definitions import (
     export,
     export_vhost,
     import_definitions,
-    load_definitions,
+    prepare_definitions,
     read_files,
 )
 from amqpd.testing import DurableBroker, MemoryBroker, Peer
@@ -799,14 +799,14 @@ class TestDurability:
 class TestFiles:
     def test_a_file_is_loaded(self, broker: MemoryBroker, tmp_path: Path):
         (tmp_path / "d.json").write_text(as_text(RABBITMQ))
-        load_definitions(empty(broker).broker, broker.users, read_files(tmp_path / "d.json"))
+        prepare_definitions(empty(broker).broker, broker.users, read_files(tmp_path / "d.json"))()
         assert exported(broker) == RABBITMQ
 
     def test_a_directory_is_loaded_as_one(self, broker: MemoryBroker, tmp_path: Path):
         (tmp_path / "1.json").write_text(json.dumps({"queues": [queue()], "bindings": [binding()]}))
         (tmp_path / "2.json").write_text(json.dumps({"exchanges": [exchange()]}))
         (tmp_path / "notes.txt").write_text("no definitions")
-        load_definitions(broker.broker, broker.users, read_files(tmp_path))
+        prepare_definitions(broker.broker, broker.users, read_files(tmp_path))()
         assert len(exported(broker)["bindings"]) == 1
 
     @pytest.mark.parametrize(
@@ -825,12 +825,12 @@ class TestFiles:
         (tmp_path / "2.json").write_text(content)
         before = exported(broker)
         with pytest.raises(InvalidDefinitions) as refused:
-            load_definitions(broker.broker, broker.users, read_files(tmp_path))
+            prepare_definitions(broker.broker, broker.users, read_files(tmp_path))()
         assert refused.value.text == text
         assert exported(broker) == before
 
     def test_the_example_can_be_imported(self, broker: MemoryBroker):
-        imported = load_definitions(empty(broker).broker, broker.users, read_files(EXAMPLE))
+        imported = prepare_definitions(empty(broker).broker, broker.users, read_files(EXAMPLE))()
         assert not imported.left_out
         assert broker.users.authenticate("shop", "shop").permissions_in("shop") is not None
 

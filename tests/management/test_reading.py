@@ -7,6 +7,7 @@ import json
 import pytest
 
 from amqpd.management.reading import DEPTH_MAX, read_json
+from amqpd.testing import DurableBroker
 from tests.management.conftest import Api
 
 
@@ -79,5 +80,6 @@ def test_whatever_is_kept_can_be_told(durable_api: Api, path: str, body: bytes, 
     durable_api.get("/global-parameters")
     if answer.status == 201:
         durable_api.get(path)
-    after = Api(durable_api.broker.lose_power())  # type: ignore[attr-defined]
+    assert isinstance(durable_api.broker, DurableBroker)
+    after = Api(durable_api.broker.lose_power())
     assert after.get("/definitions") == before
