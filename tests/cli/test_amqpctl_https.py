@@ -1,12 +1,13 @@
 """amqpctl over HTTPS: whom it trusts, and as whom it comes."""
 
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
 
 from amqpd.cli.amqpctl import main
-from amqpd.testing.certificates import LOCALHOST, Authority
+from amqpd.testing.certificates import LOCALHOST, Authority, Issued
 from amqpd.testing.running import BrokerInThread, broker_in_thread
 
 Run = Callable[..., tuple[int, str]]
@@ -22,17 +23,24 @@ def authority(directory: Path) -> Authority:
     return Authority(directory)
 
 
-@pytest.fixture(scope="module")
-def broker(authority: Authority) -> Iterator[BrokerInThread]:
-    """One that lets in whoever has a certificate of its authority."""
-    certificate = authority.issue("localhost", names=LOCALHOST)
-    with broker_in_thread(
+def broker_with(certificate: Issued, **options: object) -> AbstractContextManager[BrokerInThread]:
+    """A broker whose API is there over HTTPS alone, with this certificate."""
+    return broker_in_thread(
         management=True,
         management_tcp=False,
         management_ssl_host=("127.0.0.1",),
         management_ssl_port=0,
         management_ssl_certfile=certificate.certfile,
         management_ssl_keyfile=certificate.keyfile,
+        **options,
+    )
+
+
+@pytest.fixture(scope="module")
+def broker(authority: Authority) -> Iterator[BrokerInThread]:
+    """One that lets in whoever has a certificate of its authority."""
+    with broker_with(
+        authority.issue("localhost", names=LOCALHOST),
         management_ssl_cacertfile=authority.cacertfile,
         management_ssl_verify="verify_peer",
         management_ssl_fail_if_no_peer_cert=True,
@@ -89,16 +97,8 @@ def test_an_unknown_authority_is_not_trusted_unless_told(run: Run, url: str):
     assert run("--url", url, "--ssl-insecure") == (0, "/\n")
 
 
-def test_a_certificate_for_another_host_is_not_trusted(run: Run, authority: Authority, directory: Path):
-    other = authority.issue("elsewhere")
-    with broker_in_thread(
-        management=True,
-        management_tcp=False,
-        management_ssl_host=("127.0.0.1",),
-        management_ssl_port=0,
-        management_ssl_certfile=other.certfile,
-        management_ssl_keyfile=other.keyfile,
-    ) as broker:
+def test_a_certificate_for_another_host_is_not_trusted(run: Run, authority: Authority):
+    with broker_with(authority.issue("elsewhere")) as broker:
         at = f"https://127.0.0.1:{broker.management_ssl_port}"
         status, said = run("--url", at, "--ssl-ca-cert-file", str(authority.cacertfile))
         assert (status, "certificate verify failed" in said) == (69, True)

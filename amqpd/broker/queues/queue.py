@@ -365,27 +365,29 @@ class Queue(Destination):
         """A consumer may have credit (again): as long as it has none, it does not wait for its turn."""
         if 0 < consumer.prefetch_count <= consumer.unacked:
             return
-        if self.active_consumer is None or (consumer is self.active_consumer and not self._predecessors):
-            self._ring.add(consumer)
+        if self._let_take_turns(consumer):
             self.pump()
 
     def consumers_ready(self, consumers: list[Consumer]) -> None:
         """Several may have credit again: each has its turn before anybody has a second one."""
         for consumer in consumers:
-            if consumer.in_ring or consumer.cancelled:
-                continue
-            if self.active_consumer is None or (consumer is self.active_consumer and not self._predecessors):
-                self._ring.add(consumer)
+            if not consumer.cancelled:
+                self._let_take_turns(consumer)
         self.pump()
 
     def _readmit(self, deliveries: list[Delivery]) -> None:
         """Whoever gave these back has credit again, and is in the ring before they go out once more."""
         for delivery in deliveries:
             consumer = delivery.consumer
-            if consumer is None or consumer.in_ring or consumer.cancelled or consumer.held_back:
-                continue
-            if self.active_consumer is None or (consumer is self.active_consumer and not self._predecessors):
-                self._ring.add(consumer)
+            if consumer is not None and not consumer.cancelled and not consumer.held_back:
+                self._let_take_turns(consumer)
+
+    def _let_take_turns(self, consumer: Consumer) -> bool:
+        """Put a consumer into the ring, unless another one is the single active one, or has to settle before it."""
+        may = self.active_consumer is None or (consumer is self.active_consumer and not self._predecessors)
+        if may:
+            self._ring.add(consumer)
+        return may
 
     # Queues that nobody uses (x-expires)
 

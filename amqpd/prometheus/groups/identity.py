@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from collections.abc import Callable
 from importlib.metadata import version
 
 from amqpd.management.site import VERSION, Site
@@ -52,18 +53,16 @@ def _identity_labels(scrape: Scrape) -> Labels:
     )
 
 
-BUILD_INFO = Group[Scrape, Scrape](
-    name="build_info",
-    is_always=True,
-    things=lambda scrape: [scrape],
-    always_by=_build_labels,
-    families=(untyped("build_info", "Versions, as the HTTP API tells them.", lambda _scrape: 1),),
-)
+def _info(name: str, help: str, labels: Callable[[Scrape], Labels]) -> Group[Scrape, Scrape]:
+    """What is told by labels alone."""
+    return Group(
+        name=name,
+        is_always=True,
+        things=lambda scrape: [scrape],
+        always_by=labels,
+        families=(untyped(name, help, lambda _scrape: 1),),
+    )
 
-IDENTITY_INFO = Group[Scrape, Scrape](
-    name="identity_info",
-    is_always=True,
-    things=lambda scrape: [scrape],
-    always_by=_identity_labels,
-    families=(untyped("identity_info", "Names of the node and its cluster.", lambda _scrape: 1),),
-)
+
+BUILD_INFO = _info("build_info", "Versions, as the HTTP API tells them.", _build_labels)
+IDENTITY_INFO = _info("identity_info", "Names of the node and its cluster.", _identity_labels)
